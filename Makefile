@@ -1,0 +1,116 @@
+# oubli - build with GNU Make. Targets: all check lint bench install clean
+#
+#   make O=dir            build there (default: build)
+#   make SAN=address      or undefined, thread: with a sanitizer, in build-SAN
+#   make CC=clang DEBUG=1 promises broken inside abort
+
+SAN ?=
+O ?= build$(if $(SAN),-$(SAN))
+PREFIX ?= /usr/local
+CC ?= cc
+AR ?= ar
+
+PACKAGES = popt jansson inih libxxhash libsodium zlib liblzma
+LIB_PACKAGES = jansson libxxhash libsodium zlib liblzma
+DEFINES = -D_POSIX_C_SOURCE=200809L $(if $(DEBUG),-DOB_DEBUG)
+WARN = -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
+       $(if $(WERROR),-Werror)
+STRICT = -Wconversion
+FLAGS = -std=c11 -O2 -g -fno-math-errno -ffp-contract=off -fopenmp -fPIC \
+        $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+CFLAGS ?=
+# libraries' headers come in as system headers: their warnings are not ours
+INCLUDE = -Iinclude -Isrc $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PACKAGES)))
+LIBS = $(shell pkg-config --libs $(LIB_PACKAGES)) -lsvm -lm
+CLI_LIBS = $(shell pkg-config --libs popt jansson inih)
+COMPILE = $(CC) $(FLAGS) $(DEFINES) $(WARN) $(INCLUDE) $(CFLAGS) -MMD -MP
+
+# Kernels are built once per instruction set; the best that the machine has is chosen at start.
+ARCH := $(shell uname -m)
+ifeq ($(ARCH),x86_64)
+ISAS = baseline avx2
+else
+ISAS = baseline
+endif
+KERNEL_FLAGS = -O3 -ffp-contract=fast
+ISA_FLAGS_baseline =
+ISA_FLAGS_avx2 = -mavx2 -mfma
+
+KERNEL_SRC = $(wildcard src/backend/cpu/kernel_*.c)
+LIB_SRC = $(filter-out $(KERNEL_SRC) src/unlearn/template.c,$(wildcard src/*/*.c src/backend/cpu/*.c))
+CLI_SRC = $(wildcard cli/*.c)
+LIB_OBJ = $(LIB_SRC:%.c=$(O)/%.o) \
+          $(foreach i,$(ISAS),$(KERNEL_SRC:%.c=$(O)/%.$(i).o))
+CLI_OBJ = $(CLI_SRC:%.c=$(O)/%.o)
+
+# One program per file: tests/<kind>/<name>.c. tests/common.h is shared.
+TEST_SRC = $(wildcard tests/unit/*.c tests/contract/*.c tests/golden/*.c tests/corrupt/*.c \
+                      tests/fault/*.c)
+TEST_BIN = $(TEST_SRC:%.c=$(O)/%)
+FUZZ_SRC = $(filter-out fuzz/driver.c,$(wildcard fuzz/*.c))
+FUZZ_BIN = $(FUZZ_SRC:%.c=$(O)/%)
+BENCH_BIN = $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
+
+.PHONY: all check tests lint bench install clean
+all: $(O)/oubli
+
+$(O)/oubli: $(CLI_OBJ) $(O)/liboubli.a
+	$(CC) $(FLAGS) -o $@ $^ $(CLI_LIBS) $(LIBS)
+
+$(O)/liboubli.a: $(LIB_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+STRICT_ROOMS = base data work
+$(foreach r,$(STRICT_ROOMS),$(eval $(O)/src/$(r)/%.o: WARN += $(STRICT)))
+
+$(O)/%.o: %.c
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+define isa_rule
+$(O)/src/backend/cpu/%.$(1).o: src/backend/cpu/%.c
+	@mkdir -p $$(@D)
+	$$(COMPILE) $(KERNEL_FLAGS) $(ISA_FLAGS_$(1)) -DOB_ISA=$(1) -c -o $$@ $$<
+endef
+$(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
+
+# ---- tests ----
+
+$(O)/tests/%: tests/%.c $(O)/liboubli.a
+	@mkdir -p $(@D)
+	$(COMPILE) -Itests -o $@ $< $(O)/liboubli.a -lcmocka $(LIBS)
+
+$(O)/fuzz/%: fuzz/%.c fuzz/driver.c $(O)/liboubli.a
+	@mkdir -p $(@D)
+	$(COMPILE) -o $@ $< fuzz/driver.c $(O)/liboubli.a $(LIBS)
+
+$(O)/bench/%: bench/%.c $(O)/liboubli.a
+	@mkdir -p $(@D)
+	$(COMPILE) -o $@ $< $(O)/liboubli.a $(LIBS)
+
+tests: $(TEST_BIN) $(FUZZ_BIN)
+
+check: all tests
+	tests/run $(O)
+
+lint:
+	tools/lint
+
+bench: all $(BENCH_BIN)
+	script/bench
+
+# ---- installation ----
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -m 755 $(O)/oubli $(DESTDIR)$(PREFIX)/bin/oubli
+	install -m 644 $(O)/liboubli.a $(DESTDIR)$(PREFIX)/lib/liboubli.a
+	install -m 644 include/oubli.h $(DESTDIR)$(PREFIX)/include/oubli.h
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@PACKAGES@|$(LIB_PACKAGES)|' tools/oubli.pc.in \
+	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/oubli.pc
+
+clean:
+	rm -rf $(O)
+
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TEST_BIN:=.d) $(FUZZ_BIN:=.d) $(BENCH_BIN:=.d)

@@ -1,0 +1,439 @@
+/*
+ * oubli.h - the whole public interface.
+ *
+ * Ownership: a function that fills `struct ob_x **out` gives the caller an
+ * object to free with ob_x_free(); ob_x_free(NULL) is fine. Every `const`
+ * argument is borrowed for the length of the call, and what a getter returns
+ * belongs to its parent. On failure *out is NULL.
+ * Errors: 0 or a negative enum ob_status; `err` may be NULL. The first failure
+ * wins, with one sentence in err->msg.
+ * Threads: one ob_ctx per thread of the caller; objects made from one ctx are
+ * not shared between threads. The library starts its own workers inside a
+ * call, never after it. Results do not depend on how many there are.
+ * The library never prints, exits, aborts, or installs a signal handler.
+ *
+ * Words: forget set S, retain set R, test set T; original model, unlearned
+ * model, retrained model (trained from scratch without S); memorization,
+ * entanglement; a plan is a list of steps, each with its forget and retain set.
+ */
+#ifndef OUBLI_H
+#define OUBLI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define OB_VERSION "0.1.0"
+
+enum ob_status {
+    OB_OK = 0,
+    OB_EINVAL = -1,     /* the request makes no sense */
+    OB_ENOMEM = -2,
+    OB_EIO = -3,        /* the system said no; see os_errno */
+    OB_EFORMAT = -4,    /* a file is damaged, or not what it claims to be, or does not fit */
+    OB_EVERSION = -5,   /* a file from a newer release */
+    OB_ENOTFOUND = -6,
+    OB_EEXIST = -7,
+    OB_EDIVERGED = -8,  /* a loss or a weight stopped being finite */
+    OB_ECANCELLED = -9, /* the stop callback said so */
+    OB_ENOTSUP = -10,   /* this build or backend cannot do that */
+    OB_EBUG = -11       /* a promise inside the library was broken */
+};
+
+struct ob_err {
+    int code;       /* enum ob_status; the first failure wins */
+    int os_errno;
+    char where[40]; /* "io.c:212", where it was noticed */
+    char msg[400];  /* one sentence, no full stop, subject in '' */
+};
+
+/* ---- context: threads, backend, log, progress, stop flag. No globals. ---- */
+
+struct ob_progress {
+    const char *task;   /* "train", "step 2 of 3, salun" ...; valid during the call */
+    int epoch, n_epochs; /* 0-based epoch that is running */
+    size_t done, total; /* images of this epoch */
+    double loss, accuracy; /* running means over this epoch; NaN where unknown */
+};
+
+enum ob_log_level { OB_LOG_DEBUG, OB_LOG_INFO, OB_LOG_WARN };
+
+struct ob_ctx;
+struct ob_ctx_opts {
+    size_t size;         /* sizeof(struct ob_ctx_opts): lets it grow */
+    const char *backend; /* "ref", "cpu"; NULL means "cpu" */
+    const char *isa;     /* "baseline", "avx2"; NULL: the best that the machine has */
+    int n_threads;       /* 0: as many as the machine has */
+    void (*log)(void *arg, int level, const char *line);
+    void (*progress)(void *arg, const struct ob_progress *p);
+    int (*stop)(void *arg); /* asked between batches; non-zero stops */
+    void *arg;
+};
+#define OB_CTX_OPTS_INIT { .size = sizeof(struct ob_ctx_opts) }
+/* OB_EINVAL: no such backend or instruction set; OB_ENOTSUP: known, but not on this machine. */
+int ob_ctx_new(struct ob_ctx **out, const struct ob_ctx_opts *o, struct ob_err *err);
+void ob_ctx_free(struct ob_ctx *ctx);
+const char *ob_ctx_isa(const struct ob_ctx *ctx);
+int ob_ctx_n_threads(const struct ob_ctx *ctx);
+
+/* ---- data: examples, and sets of example numbers ---- */
+
+struct ob_ids;  /* sorted, no duplicates, all below a known limit */
+int ob_ids_new(struct ob_ids **out, const uint32_t *id, size_t n, size_t limit,
+               struct ob_err *err); /* sorts a copy; OB_EFORMAT: out of range or twice */
+/* A text file (a number a line, '#' starts a comment) or a 1-d integer .npy. OB_EFORMAT names
+ * the line: not a number, out of range, twice, or an empty set. */
+int ob_ids_read(struct ob_ids **out, const char *path, size_t limit, struct ob_err *err);
+/* `note`: lines for the head of the file, each without '#'; may be NULL. Writes whole or not. */
+int ob_ids_write(const struct ob_ids *s, const char *path, const char *note, struct ob_err *err);
+void ob_ids_free(struct ob_ids *s);
+size_t ob_ids_n(const struct ob_ids *s);
+const uint32_t *ob_ids_list(const struct ob_ids *s); /* ascending */
+int ob_ids_has(const struct ob_ids *s, uint32_t id);
+int ob_ids_minus(struct ob_ids **out, const struct ob_ids *a, const struct ob_ids *b,
+                 struct ob_err *err);
+int ob_ids_union(struct ob_ids **out, const struct ob_ids *a, const struct ob_ids *b,
+                 struct ob_err *err);
+int ob_ids_equal(const struct ob_ids *a, const struct ob_ids *b);
+/* Checks that `s` lies inside `whole` and leaves something of it: OB_EFORMAT names the first id
+ * that does not, `path` (may be NULL) is where the set came from. */
+int ob_ids_check_forget(const struct ob_ids *s, const struct ob_ids *whole, const char *path,
+                        struct ob_err *err);
+
+enum ob_part { OB_TRAIN, OB_TEST };
+
+struct ob_data; /* read-only; knows its own content hash */
+struct ob_data_info {
+    char spec[256];     /* without the folder: "idx:,train=6000,test=2000" */
+    char hash[65];      /* of decoded images and labels of the whole files, 64 hex digits */
+    int channels, height, width, n_classes;
+    size_t n_file[2];   /* examples in the whole files, by enum ob_part */
+    size_t n[2];        /* examples in use (after train=, test=) */
+    const char *name;   /* "cifar10", "fashion-mnist", ...; "" where unknown */
+};
+/* SPEC as the command line takes it: "idx:DIR,train=6000,test=2000", "cifar10:DIR",
+ * "cifar100:DIR,labels=coarse", "npy:DIR", "synth:longtail,train=600,classes=3". */
+int ob_data_open(struct ob_data **out, struct ob_ctx *ctx, const char *spec, struct ob_err *err);
+void ob_data_free(struct ob_data *d);
+const struct ob_data_info *ob_data_info(const struct ob_data *d);
+const struct ob_ids *ob_data_ids(const struct ob_data *d, enum ob_part part); /* those in use */
+int ob_data_label(const struct ob_data *d, enum ob_part part, uint32_t id);
+const char *ob_data_class_name(const struct ob_data *d, int label); /* never NULL */
+/* One image as float, channels x height x width, 0..1. */
+void ob_data_image(const struct ob_data *d, enum ob_part part, uint32_t id, float *out);
+
+/* A class-balanced validation part: floor(fraction * n_c + 0.5) of class c, drawn with numpy's
+ * legacy generator RandomState(seed).choice as the published code does. fraction 0: none. */
+struct ob_split;
+int ob_split_new(struct ob_split **out, const struct ob_data *d, double fraction, uint32_t seed,
+                 struct ob_err *err);
+void ob_split_free(struct ob_split *s);
+const struct ob_ids *ob_split_train(const struct ob_split *s); /* the training part */
+const struct ob_ids *ob_split_val(const struct ob_split *s);   /* may hold 0 ids */
+double ob_split_fraction(const struct ob_split *s);
+uint32_t ob_split_seed(const struct ob_split *s);
+const char *ob_split_hash(const struct ob_split *s); /* of the ids of both parts */
+
+/* ---- models ---- */
+
+struct ob_arch_info {
+    char name[64];
+    const char *about;
+    size_t n_params;
+    int n_features;     /* width of the embedding: what feeds the classifier */
+    double macs;        /* multiply-adds of one forward pass of one image */
+};
+const char *ob_arch_at(size_t i); /* names, in the order of reports; NULL past the last */
+/* `arch` with options: "cnn,width=0.5". OB_EINVAL names the nearest architecture. */
+int ob_arch_describe(struct ob_arch_info *out, const char *arch, int channels, int height,
+                     int width, int n_classes, struct ob_err *err);
+
+struct ob_model;
+int ob_model_new(struct ob_model **out, struct ob_ctx *ctx, const char *arch, int channels,
+                 int height, int width, int n_classes, uint64_t seed, struct ob_err *err);
+/* `arch` NULL: from the file's metadata, else inferred from names and shapes. `normalize` NULL:
+ * the file's own ("normalize.mean", "normalize.std"); OB_EINVAL where it has none.
+ * `n_classes`, `height`, `width`: what the data has, 0 for unknown. */
+struct ob_load_opts {
+    size_t size;
+    const char *arch, *normalize;
+    int channels, height, width, n_classes;
+};
+#define OB_LOAD_OPTS_INIT { .size = sizeof(struct ob_load_opts) }
+int ob_model_load(struct ob_model **out, struct ob_ctx *ctx, const char *path,
+                  const struct ob_load_opts *o, struct ob_err *err);
+int ob_model_save(const struct ob_model *m, const char *path, struct ob_err *err);
+int ob_model_clone(struct ob_model **out, const struct ob_model *m, struct ob_err *err);
+void ob_model_free(struct ob_model *m);
+const char *ob_model_arch(const struct ob_model *m);
+int ob_model_n_classes(const struct ob_model *m);
+int ob_model_n_features(const struct ob_model *m);
+size_t ob_model_n_params(const struct ob_model *m);
+const float *ob_model_params(const struct ob_model *m);  /* PyTorch's layout and order */
+const float *ob_model_buffers(const struct ob_model *m); /* normalisation, batch-norm statistics */
+size_t ob_model_n_buffers(const struct ob_model *m);
+void ob_model_input(const struct ob_model *m, int *channels, int *height, int *width);
+/* BLAKE2b of names, parameters and buffers (not of metadata), 64 hex digits. */
+int ob_model_digest(const struct ob_model *m, char hex[65], struct ob_err *err);
+/* Metadata strings: arch classes data split recipe seed parent oubli, and method settings. */
+const char *ob_model_meta(const struct ob_model *m, const char *key); /* NULL: not there */
+int ob_model_set_meta(struct ob_model *m, const char *key, const char *value, struct ob_err *err);
+/* "cifar10", "none", ... or "M1,M2,M3/S1,S2,S3"; NULL: what suits the data set `d`. */
+int ob_model_set_normalize(struct ob_model *m, const char *text, const struct ob_data *d,
+                           struct ob_err *err);
+/* Is this the data that the model knows (hash, classes, image size)? OB_EFORMAT says what not. */
+int ob_model_check_data(const struct ob_model *m, const struct ob_data *d, struct ob_err *err);
+/* The split that stands in the model's metadata; `fraction` and `seed` where it has none. */
+int ob_model_split(struct ob_split **out, const struct ob_model *m, const struct ob_data *d,
+                   double fraction, uint32_t seed, struct ob_err *err);
+int ob_model_has_split(const struct ob_model *m);
+
+/* ---- training ---- */
+
+struct ob_recipe {
+    int epochs, batch;
+    double lr, momentum, weight_decay;
+    char schedule[64];  /* "cosine" (to 0, per epoch), "constant", "step:60,120,x0.2" */
+    char augment[16];   /* "none", "crop-flip" */
+    char optimizer[16]; /* "sgd", "adam", "adamw" */
+};
+/* The paper's recipe for that data set and architecture, else our default (README). */
+void ob_recipe_default(struct ob_recipe *r, const struct ob_data *d, const char *arch);
+int ob_recipe_check(const struct ob_recipe *r, struct ob_err *err);
+/* The recipe in the model's metadata. OB_ENOTFOUND: it has none. */
+int ob_recipe_of_model(struct ob_recipe *r, const struct ob_model *m, struct ob_err *err);
+
+/* What work cost. `images`: training examples whose gradient was taken. */
+struct ob_cost {
+    uint64_t images, images_forward;
+    double seconds;
+    double loss, accuracy; /* running means over the last epoch's training batches; NaN if none */
+};
+size_t ob_peak_bytes(void); /* largest resident memory of this process so far */
+
+struct ob_events; /* per-example learning events, recorded while training */
+int ob_events_read(struct ob_events **out, const char *path, struct ob_err *err);
+int ob_events_write(const struct ob_events *e, const char *path, struct ob_err *err);
+void ob_events_free(struct ob_events *e);
+
+struct ob_train_opts {
+    size_t size;
+    struct ob_recipe recipe;
+    uint64_t seed;
+    const char *checkpoint; /* path, or NULL: none. Holds model, optimiser, events, epoch */
+    int checkpoint_every;   /* epochs; 0 means 1 */
+    int resume;             /* go on from the checkpoint if it is there; OB_EFORMAT: other settings */
+    struct ob_events **events; /* not NULL: record, and give the caller the object */
+    /* called after each epoch, for curves; may be NULL */
+    void (*on_epoch)(void *arg, int epoch, double loss, double accuracy);
+    void *arg;
+};
+#define OB_TRAIN_OPTS_INIT { .size = sizeof(struct ob_train_opts) }
+/* Trains `m` on the examples `use` of the training file, and writes data, split, recipe and seed
+ * into its metadata (`split` may be NULL). OB_EDIVERGED leaves `m` unusable. The checkpoint is
+ * kept at OB_ECANCELLED and removed by ob_train_done(), after the caller saved the model. */
+int ob_train(struct ob_cost *cost, struct ob_model *m, const struct ob_data *d,
+             const struct ob_split *split, const struct ob_ids *use,
+             const struct ob_train_opts *o, struct ob_err *err);
+int ob_train_done(const struct ob_train_opts *o, struct ob_err *err);
+
+/* logits: n x classes; features: n x n_features; either may be NULL. Eval mode, no augmentation. */
+int ob_predict(float *logits, float *features, const struct ob_model *m, const struct ob_data *d,
+               enum ob_part part, const struct ob_ids *ids, struct ob_err *err);
+
+/* ---- scores: one float per example of the training file; higher = more memorized ---- */
+
+struct ob_scores;
+struct ob_scores_info {
+    const char *kind;   /* "confidence", "entropy", "margin", "accuracy", "memorization", ... */
+    const char *source; /* "events", "model", "bank", "file" */
+    size_t n;           /* examples in the training file */
+    size_t n_scored;    /* not NaN */
+    double images;      /* what it cost, in images of a forward pass */
+};
+/* kind: confidence, max-confidence, entropy, accuracy. raw: as the papers define it. */
+int ob_scores_from_events(struct ob_scores **out, const struct ob_events *e, const char *kind,
+                          int raw, struct ob_err *err);
+/* kind: confidence, entropy, margin, of a finished model on `ids` of the training file. */
+int ob_scores_from_model(struct ob_scores **out, const struct ob_model *m, const struct ob_data *d,
+                         const struct ob_ids *ids, const char *kind, int raw, struct ob_err *err);
+int ob_scores_read(struct ob_scores **out, const char *path, struct ob_err *err);
+int ob_scores_write(const struct ob_scores *s, const char *path, struct ob_err *err); /* + .json */
+void ob_scores_free(struct ob_scores *s);
+const float *ob_scores_value(const struct ob_scores *s);
+const struct ob_scores_info *ob_scores_info(const struct ob_scores *s);
+
+struct ob_compare {
+    size_t n;           /* examples with a score in both */
+    double spearman, spearman_low, spearman_high; /* 95 % interval, Fisher's z */
+    double pearson, pearson_low, pearson_high;
+};
+int ob_scores_compare(struct ob_compare *out, const struct ob_scores *a, const struct ob_scores *b,
+                      struct ob_err *err);
+
+/* A forget set out of `pool` (the training part). rule: low, medium, high, mix, random, class.
+ * center: NaN for the rule of the kind (0.5 for memorization, else the middle of the range). */
+struct ob_select_opts {
+    size_t size;
+    const char *rule;
+    size_t n;           /* how many; 0 with rule "class": the whole class */
+    const struct ob_scores *scores;
+    double center;
+    int label;          /* rule "class" */
+    uint64_t seed;      /* rule "random" */
+};
+int ob_select(struct ob_ids **out, const struct ob_data *d, const struct ob_ids *pool,
+              const struct ob_select_opts *o, struct ob_err *err);
+
+/* ---- methods and plans ---- */
+
+enum ob_option_type { OB_OPT_INT, OB_OPT_FLOAT, OB_OPT_CHOICE };
+struct ob_option {
+    const char *name, *help;
+    enum ob_option_type type;
+    size_t offset;          /* private */
+    double def, min, max;   /* of OB_OPT_CHOICE: def is an index into choices */
+    const char *choices;    /* "paper,released" */
+    const char *range;      /* the range of the paper, for the help; may be NULL */
+};
+
+struct ob_method;
+struct ob_method_info {
+    const char *name, *title, *cite, *formula, *differs; /* differs: where paper and code differ */
+    const char *needs;      /* "retain, forget, teacher" */
+    size_t n_options;       /* own settings and those of every iterative method */
+};
+const struct ob_method *ob_method_at(size_t i); /* NULL past the last */
+const struct ob_method *ob_method_find(const char *name);
+const char *ob_method_nearest(const char *name); /* for "did you mean" */
+void ob_method_info(const struct ob_method *m, struct ob_method_info *out);
+const struct ob_option *ob_method_option(const struct ob_method *m, size_t i);
+
+struct ob_plan; /* ordered steps */
+struct ob_step {
+    const char *name;
+    const struct ob_method *method;
+    const char *settings;   /* "lr=0.05:epochs=5", "" for the defaults */
+    const struct ob_ids *forget, *retain;
+};
+struct ob_refine_opts {
+    size_t size;
+    int n_parts;            /* 0: 3, or as many as the cuts make */
+    const double *cuts;     /* NULL: equal parts by rank */
+    size_t n_cuts;
+    int high_to_low;        /* order of execution */
+    int random;             /* cut at random: the control */
+    uint64_t seed;
+    const char *methods;    /* "none,finetune:lr=0.05,salun", from the lowest-scored part up */
+};
+/* `scores` may be NULL with random. `model` gives the digest that stands in the plan. */
+int ob_refine(struct ob_plan **out, const struct ob_data *d, const struct ob_model *model,
+              const struct ob_ids *train, const struct ob_ids *forget,
+              const struct ob_scores *scores, const struct ob_refine_opts *o, struct ob_err *err);
+int ob_plan_single(struct ob_plan **out, const struct ob_data *d, const struct ob_model *model,
+                   const struct ob_ids *train, const struct ob_ids *forget, const char *method,
+                   struct ob_err *err); /* method: "salun:share=0.3" */
+int ob_plan_read(struct ob_plan **out, const char *path, const struct ob_data *d,
+                 const struct ob_ids *train, struct ob_err *err);
+int ob_plan_write(const struct ob_plan *p, const char *path, struct ob_err *err);
+void ob_plan_free(struct ob_plan *p);
+size_t ob_plan_n(const struct ob_plan *p);
+void ob_plan_step(const struct ob_plan *p, size_t i, struct ob_step *out);
+const struct ob_ids *ob_plan_forget(const struct ob_plan *p); /* the union */
+const char *ob_plan_model(const struct ob_plan *p); /* digest of the model it was made for, or "" */
+const char *ob_plan_data(const struct ob_plan *p);  /* hash of the data, or "" */
+
+struct ob_step_result {
+    char name[32];
+    const struct ob_method *method;
+    char settings[512];     /* every setting that was in force */
+    size_t n_forget, n_retain;
+    struct ob_cost cost;
+    int resumed;            /* read from keep_steps, not run again */
+};
+struct ob_rum_opts {
+    size_t size;
+    uint64_t seed;
+    const char *keep_steps; /* folder for step-1.safetensors ..., or NULL */
+    int any_model;          /* do not ask that the plan was made for this model */
+    /* called after each step with the model as it then is; may be NULL. Non-zero stops. */
+    int (*on_step)(void *arg, size_t step, const struct ob_model *m);
+    void *arg;
+};
+#define OB_RUM_OPTS_INIT { .size = sizeof(struct ob_rum_opts) }
+/* Runs the plan on `m` in place. `result`: ob_plan_n() entries, or NULL. On failure `m` is as it
+ * was after the last whole step. */
+int ob_rum(struct ob_step_result *result, struct ob_cost *total, struct ob_model *m,
+           const struct ob_data *d, const struct ob_split *split, const struct ob_plan *p,
+           const struct ob_rum_opts *o, struct ob_err *err);
+
+/* ---- judging. Fractions in [0,1]; NaN: not computed. ---- */
+
+struct ob_eval_part {
+    char name[32];
+    size_t n;
+    double accuracy;        /* of the judged model */
+};
+struct ob_eval_against {    /* one retrained model R */
+    double accuracy_forget, accuracy_retain, accuracy_val, accuracy_test, mia;
+    double gap_forget, gap_retain, gap_test, gap_mia; /* absolute differences */
+    double tow, tow_mia;    /* NeurIPS 2024, eq. for ToW: product of one minus each gap */
+    double tow_parts, tow_worst; /* forget factor: mean, largest of the parts' gaps */
+    double disagree_forget, disagree_retain, disagree_test; /* share predicted differently */
+    double *part_accuracy, *part_gap;   /* one per part, or NULL */
+};
+struct ob_eval {
+    size_t n_forget, n_retain, n_val, n_test;
+    double accuracy_forget, accuracy_retain, accuracy_val, accuracy_test;
+    double mia;             /* share of the forget set that the attack calls non-member */
+    size_t n_parts;
+    struct ob_eval_part *parts;
+    size_t n_against;
+    struct ob_eval_against *against;
+    double tow, tow_mia, tow_parts, tow_worst;  /* means over `against` */
+    double floor_tow, floor_tow_mia, floor_gap_forget, floor_gap_retain, floor_gap_test,
+        floor_gap_mia;      /* means over pairs of retrained models; NaN with fewer than two */
+};
+struct ob_eval_set {        /* a named part of the forget set */
+    const char *name;
+    const struct ob_ids *ids;
+};
+/* `forget` may be NULL (accuracies only). Retain = training part minus forget. */
+int ob_evaluate(struct ob_eval **out, const struct ob_model *m,
+                const struct ob_model *const *against, size_t n_against, const struct ob_data *d,
+                const struct ob_split *split, const struct ob_ids *forget,
+                const struct ob_eval_set *parts, size_t n_parts, struct ob_err *err);
+void ob_eval_free(struct ob_eval *e);
+
+/* ---- statistics of repetitions ---- */
+
+struct ob_interval {
+    size_t n;
+    double mean, sd, half;  /* half: half the width of the 95 % t-interval; NaN with n < 2 */
+};
+void ob_interval(struct ob_interval *out, const double *x, size_t n);
+
+/* ---- reports: one self-contained HTML page from a JSON record (docs/formats.md) ---- */
+
+int ob_report_html(const char *json_path, const char *html_path, struct ob_err *err);
+/* An image as PNG in base64, for the record. pixels: height x width x channels (1 or 3). The
+ * caller frees *out with ob_free(). */
+int ob_png_base64(char **out, const uint8_t *pixels, int height, int width, int channels,
+                  struct ob_err *err);
+void ob_free(void *p);
+
+/* ---- files that other programs read ---- */
+
+/* Writes a float32 array of `rank` dimensions as .npy, whole or not at all. */
+int ob_npy_write_f32(const char *path, const float *x, const size_t *shape, int rank,
+                     struct ob_err *err);
+/* Writes text whole or not at all. */
+int ob_file_write(const char *path, const void *data, size_t n, struct ob_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,81 @@
+/* backends.c - the one list of backends, and the context that picks one. */
+#include "backend/backend.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/par.h"
+
+static const struct ob_backend *const all[] = { &ob_backend_cpu, &ob_backend_ref };
+
+static const struct ob_backend *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (!strcmp(all[i]->name, name))
+            return all[i];
+    return NULL;
+}
+
+int ob_ctx_new(struct ob_ctx **out, const struct ob_ctx_opts *o, struct ob_err *err)
+{
+    struct ob_ctx *ctx;
+    int rc;
+
+    *out = NULL;
+    OB_TRY(ob_alloc(ctx, 1, err));
+    ctx->opts = *o;
+    ctx->n_threads = o->n_threads > 0 ? o->n_threads : ob_par_cores();
+    ctx->backend = find(o->backend ? o->backend : "cpu");
+    if (!ctx->backend) {
+        rc = ob_fail(err, OB_EINVAL, "no backend '%s'; there are cpu and ref", o->backend);
+        ob_free(ctx);
+        return rc;
+    }
+    rc = ctx->backend->start(o->isa, ctx->isa, err);
+    if (rc) {
+        ob_free(ctx);
+        return rc;
+    }
+    *out = ctx;
+    return OB_OK;
+}
+
+void ob_ctx_free(struct ob_ctx *ctx)
+{
+    ob_free(ctx);
+}
+
+int ob_exec_new(struct ob_exec **out, struct ob_ctx *ctx, const struct ob_net *net, int batch,
+                unsigned flags, struct ob_err *err)
+{
+    *out = NULL;
+    return ctx->backend->compile(out, ctx, net, batch, flags, err);
+}
+
+int ob_exec_forward(struct ob_exec *e, const struct ob_weights *w, const float *x, int n,
+                    enum ob_mode mode, struct ob_err *err)
+{
+    size_t n_logits;
+
+    OB_ASSERT(err, n >= 1 && n <= e->batch);
+    e->backend->forward(e, w, x, n, mode);
+    n_logits = (size_t)n * (size_t)e->net->n_classes;
+    for (size_t i = 0; i < n_logits; i++)
+        if (!isfinite(e->logits[i]))
+            return ob_fail(err, OB_EDIVERGED,
+                           "the network's output is no longer finite; try a smaller lr");
+    return OB_OK;
+}
+
+void ob_exec_backward(struct ob_exec *e, const struct ob_weights *w, const float *dlogits,
+                      float *grads, float *dx)
+{
+    e->backend->backward(e, w, dlogits, grads, dx);
+}
+
+void ob_exec_free(struct ob_exec *e)
+{
+    if (e)
+        e->backend->free(e);
+}

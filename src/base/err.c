@@ -1,0 +1,66 @@
+/* err.c - errors as values. */
+#include "base/err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *obi_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static void fill(struct ob_err *err, int code, int os, const char *where, const char *fmt,
+                 va_list ap)
+{
+    err->code = code;
+    err->os_errno = os;
+    snprintf(err->where, sizeof(err->where), "%s", where);
+    vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+}
+
+int obi_fail(struct ob_err *err, int code, const char *where, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (!err || err->code)
+        return code;
+    va_start(ap, fmt);
+    fill(err, code, 0, where, fmt, ap);
+    va_end(ap);
+    return code;
+}
+
+int obi_fail_os(struct ob_err *err, const char *where, const char *fmt, ...)
+{
+    int os = errno;
+    va_list ap;
+    size_t n;
+
+    if (!err || err->code)
+        return OB_EIO;
+    va_start(ap, fmt);
+    fill(err, OB_EIO, os, where, fmt, ap);
+    va_end(ap);
+    n = strlen(err->msg);
+    snprintf(err->msg + n, sizeof(err->msg) - n, ": %s", strerror(os));
+    return OB_EIO;
+}
+
+void ob_err_prefix(struct ob_err *err, const char *fmt, ...)
+{
+    char head[200], tail[sizeof(err->msg)];
+    va_list ap;
+
+    if (!err || !err->code)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(head, sizeof(head), fmt, ap);
+    va_end(ap);
+    memcpy(tail, err->msg, sizeof(tail));
+    tail[sizeof(tail) - sizeof(head)] = 0;
+    snprintf(err->msg, sizeof(err->msg), "%s%s", head, tail);
+}

@@ -1,0 +1,49 @@
+/* train.h - schedules, optimisers, the training loop's shared parts. */
+#ifndef OB_RUN_TRAIN_H
+#define OB_RUN_TRAIN_H
+
+#include "backend/backend.h"
+#include "data/data.h"
+
+/* ---- schedule.c ---- */
+enum ob_schedule_kind { OB_SCHED_CONSTANT, OB_SCHED_COSINE, OB_SCHED_LINEAR, OB_SCHED_STEP };
+struct ob_schedule {
+    enum ob_schedule_kind kind;
+    int step[16], n_steps; /* OB_SCHED_STEP: epochs, ascending */
+    double factor;
+};
+int ob_schedule_parse(struct ob_schedule *s, const char *text, struct ob_err *err);
+/* Rate of unit t of T (an epoch in training, a batch within an unlearning step). Cosine:
+ * lr (1 + cos(pi t / T)) / 2; linear: lr (1 - t / T). */
+double ob_schedule_at(const struct ob_schedule *s, double lr, int64_t t, int64_t total);
+
+/* ---- optim.c: state of one optimiser over the parameter block ---- */
+enum ob_optim_kind { OB_OPTIM_SGD, OB_OPTIM_ADAM, OB_OPTIM_ADAMW };
+struct ob_optim {
+    struct ob_ctx *ctx;
+    enum ob_optim_kind kind;
+    float momentum, weight_decay;
+    size_t n;
+    float *m, *v;           /* sgd: m is the velocity, v NULL */
+    int64_t n_steps;        /* taken so far */
+    const uint8_t *mask;    /* borrowed; may be NULL */
+};
+int ob_optim_init(struct ob_optim *o, struct ob_ctx *ctx, const char *kind, size_t n,
+                  double momentum, double weight_decay, struct ob_err *err);
+void ob_optim_release(struct ob_optim *o);
+/* One step with rate lr; the caller touches the model. */
+void ob_optim_step(struct ob_optim *o, float *params, const float *grads, double lr);
+
+/* ---- events.c ---- */
+struct ob_events {
+    size_t n_file;          /* examples in the training file */
+    const struct ob_ids *ids; /* borrowed while training; a read object owns own_ids */
+    struct ob_ids *own_ids;
+    int64_t epochs;
+    double *confidence, *max_confidence, *neg_entropy, *accuracy, *loss; /* sums over epochs, by rank in ids */
+};
+int ob_events_new(struct ob_events **out, const struct ob_ids *ids, size_t n_file,
+                  struct ob_err *err);
+void ob_events_add(struct ob_events *e, const struct ob_batch *b, const float *logits, int c);
+
+#endif

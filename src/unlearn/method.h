@@ -1,0 +1,46 @@
+/*
+ * method.h - what every unlearning method promises.
+ *
+ * The driver (rum.c) owns the loop, the model, the loaders, the optimiser, progress, cancelling
+ * and the check for finite weights. A method owns only its own state and one epoch of arithmetic.
+ * It must not open files, print, or read the clock.
+ */
+#ifndef OB_UNLEARN_METHOD_H
+#define OB_UNLEARN_METHOD_H
+
+#include "base/err.h"
+
+enum ob_need {
+    OB_NEED_RETAIN = 1 << 0,  /* reads the retain set */
+    OB_NEED_FORGET = 1 << 1,  /* reads the forget set */
+    OB_NEED_TEACHER = 1 << 2, /* wants a frozen copy of the step's starting model */
+    OB_NEED_MASK = 1 << 3,    /* wants one byte per parameter, all 1 at first */
+    OB_NEED_FIRST = 1 << 4,   /* wants the plan's first model as well */
+    OB_FROM_SCRATCH = 1 << 5, /* starts from fresh weights (retrain) */
+    OB_ONE_SHOT = 1 << 6      /* changes weights outside the epochs too */
+};
+
+struct ob_job; /* see job.h */
+
+struct ob_method {
+    const char *name; /* in files and on the command line; never changes */
+    const char *title, *cite;
+    const char *formula; /* plain text, a few lines */
+    const char *differs; /* where paper and released code differ, and what we do; may be NULL */
+    unsigned needs;      /* enum ob_need */
+    size_t state_size;   /* zeroed, then filled from `options` */
+    const struct ob_option *options; /* own settings, ends with { 0 }; NULL: none */
+    /* defaults of the settings that every iterative method has; epochs 0: the method has none */
+    int epochs;
+    double lr;
+    /* Each may be NULL. end() runs exactly once if begin() was called, on every path. */
+    int (*begin)(void *state, struct ob_job *job, struct ob_err *err);
+    int (*epoch)(void *state, struct ob_job *job, int e, struct ob_err *err);
+    void (*end)(void *state, struct ob_job *job);
+};
+
+extern const struct ob_method ob_method_none, ob_method_retrain, ob_method_finetune,
+    ob_method_l1_sparse, ob_method_neggrad, ob_method_neggrad_plus, ob_method_scrub,
+    ob_method_random_label, ob_method_salun;
+
+#endif
