@@ -52,7 +52,8 @@ int obi_fail_os(struct ob_err *err, const char *where, const char *fmt, ...)
 
 void ob_err_prefix(struct ob_err *err, const char *fmt, ...)
 {
-    char head[200], tail[sizeof(err->msg)];
+    char head[sizeof(err->msg)], tail[sizeof(err->msg)];
+    size_t n;
     va_list ap;
 
     if (!err || !err->code)
@@ -61,6 +62,8 @@ void ob_err_prefix(struct ob_err *err, const char *fmt, ...)
     vsnprintf(head, sizeof(head), fmt, ap);
     va_end(ap);
     memcpy(tail, err->msg, sizeof(tail));
-    tail[sizeof(tail) - sizeof(head)] = 0;
-    snprintf(err->msg, sizeof(err->msg), "%s%s", head, tail);
+    n = strlen(head);
+    memcpy(err->msg, head, n);
+    memcpy(err->msg + n, tail, sizeof(tail) - n);
+    err->msg[sizeof(err->msg) - 1] = 0;
 }

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct ob_hash {
-    uint64_t opaque[48]; /* room for libsodium's state, 64-byte aligned inside */
+    uint64_t opaque[56]; /* room for libsodium's state, 64-byte aligned inside */
 };
 void ob_hash_init(struct ob_hash *h);
 void ob_hash_add(struct ob_hash *h, const void *data, size_t n);
