@@ -11,7 +11,8 @@ static crypto_generichash_state *state(struct ob_hash *h)
     return (crypto_generichash_state *)((p + 63) & ~(uintptr_t)63);
 }
 
-_Static_assert(sizeof(crypto_generichash_state) + 63 <= sizeof(struct ob_hash), "ob_hash too small");
+_Static_assert(sizeof(crypto_generichash_state) + 63 <= sizeof(struct ob_hash),
+               "ob_hash too small");
 
 void ob_hash_init(struct ob_hash *h)
 {

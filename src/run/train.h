@@ -24,9 +24,9 @@ struct ob_optim {
     enum ob_optim_kind kind;
     float momentum, weight_decay;
     size_t n;
-    float *m, *v;           /* sgd: m is the velocity, v NULL */
-    int64_t n_steps;        /* taken so far */
-    const uint8_t *mask;    /* borrowed; may be NULL */
+    float *m, *v;        /* sgd: m is the velocity, v NULL */
+    int64_t n_steps;     /* taken so far */
+    const uint8_t *mask; /* borrowed; may be NULL */
 };
 int ob_optim_init(struct ob_optim *o, struct ob_ctx *ctx, const char *kind, size_t n,
                   double momentum, double weight_decay, struct ob_err *err);
@@ -36,11 +36,12 @@ void ob_optim_step(struct ob_optim *o, float *params, const float *grads, double
 
 /* ---- events.c ---- */
 struct ob_events {
-    size_t n_file;          /* examples in the training file */
+    size_t n_file;            /* examples in the training file */
     const struct ob_ids *ids; /* borrowed while training; a read object owns own_ids */
     struct ob_ids *own_ids;
     int64_t epochs;
-    double *confidence, *max_confidence, *neg_entropy, *accuracy, *loss; /* sums over epochs, by rank in ids */
+    double *confidence, *max_confidence, *neg_entropy, *accuracy,
+        *loss; /* sums over epochs, by rank in ids */
 };
 int ob_events_new(struct ob_events **out, const struct ob_ids *ids, size_t n_file,
                   struct ob_err *err);

@@ -1,0 +1,99 @@
+/*
+ * recipe.c - how a model is trained: defaults, checks, the record of it in the model.
+ *
+ * In a model's metadata: {"augment":"none","batch":256,"epochs":30,"lr":0.1,"momentum":0.9,
+ * "optimizer":"sgd","schedule":"cosine","weight_decay":0.0005}
+ */
+#include "run/recipe.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "run/train.h"
+
+void ob_recipe_default(struct ob_recipe *r, const struct ob_data *d, const char *arch)
+{
+    /* Zhao et al. 2024, appendix: CIFAR-10 with ResNet-18. Recipes of other pairs come with
+     * their architectures. */
+    (void)d;
+    (void)arch;
+    *r = (struct ob_recipe){ .epochs = 30,
+                             .batch = 256,
+                             .lr = 0.1,
+                             .momentum = 0.9,
+                             .weight_decay = 5e-4,
+                             .schedule = "cosine",
+                             .augment = "none",
+                             .optimizer = "sgd" };
+}
+
+int ob_recipe_check(const struct ob_recipe *r, struct ob_err *err)
+{
+    struct ob_schedule schedule;
+    enum ob_augment augment;
+
+    if (r->epochs < 0 || r->epochs > 1000000)
+        return ob_fail(err, OB_EINVAL, "epochs is %d, not within 0..1000000", r->epochs);
+    if (r->batch < 1 || r->batch > 65536)
+        return ob_fail(err, OB_EINVAL, "batch is %d, not within 1..65536", r->batch);
+    if (!(r->lr > 0 && r->lr <= 1e6))
+        return ob_fail(err, OB_EINVAL, "lr is %g, not above 0", r->lr);
+    if (!(r->momentum >= 0 && r->momentum < 1))
+        return ob_fail(err, OB_EINVAL, "momentum is %g, not within 0..1", r->momentum);
+    if (!(r->weight_decay >= 0 && r->weight_decay <= 1e6))
+        return ob_fail(err, OB_EINVAL, "weight-decay is %g, not 0 or more", r->weight_decay);
+    OB_TRY(ob_schedule_parse(&schedule, r->schedule, err));
+    OB_TRY(ob_augment_parse(r->augment, &augment, err));
+    if (strcmp(r->optimizer, "sgd") && strcmp(r->optimizer, "adam") &&
+        strcmp(r->optimizer, "adamw"))
+        return ob_fail(err, OB_EINVAL, "no optimizer '%s'; there are sgd, adam and adamw",
+                       r->optimizer);
+    return OB_OK;
+}
+
+int ob_recipe_text(char *out, size_t room, const struct ob_recipe *r, struct ob_err *err)
+{
+    json_t *o = json_pack("{s:i,s:i,s:f,s:f,s:f,s:s,s:s,s:s}", "epochs", r->epochs, "batch",
+                          r->batch, "lr", r->lr, "momentum", r->momentum, "weight_decay",
+                          r->weight_decay, "schedule", r->schedule, "augment", r->augment,
+                          "optimizer", r->optimizer);
+    char *text = o ? json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9)) : NULL;
+    int rc = OB_OK;
+
+    if (!text || strlen(text) >= room)
+        rc = ob_fail(err, OB_ENOMEM, "out of memory");
+    else
+        snprintf(out, room, "%s", text);
+    free(text);
+    json_decref(o);
+    return rc;
+}
+
+int ob_recipe_of_model(struct ob_recipe *r, const struct ob_model *m, struct ob_err *err)
+{
+    const char *text = ob_model_meta(m, "recipe"), *schedule, *augment, *optimizer;
+    json_t *o;
+    int bad;
+
+    *r = (struct ob_recipe){ 0 };
+    if (!text)
+        return ob_fail(err, OB_ENOTFOUND,
+                       "the model does not say how it was trained; give epochs and lr");
+    o = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    bad = !o || json_unpack(o, "{s:i,s:i,s:F,s:F,s:F,s:s,s:s,s:s}", "epochs", &r->epochs, "batch",
+                            &r->batch, "lr", &r->lr, "momentum", &r->momentum, "weight_decay",
+                            &r->weight_decay, "schedule", &schedule, "augment", &augment,
+                            "optimizer", &optimizer);
+    bad = bad || strlen(schedule) >= sizeof(r->schedule) || strlen(augment) >= sizeof(r->augment) ||
+          strlen(optimizer) >= sizeof(r->optimizer);
+    if (!bad) {
+        snprintf(r->schedule, sizeof(r->schedule), "%s", schedule);
+        snprintf(r->augment, sizeof(r->augment), "%s", augment);
+        snprintf(r->optimizer, sizeof(r->optimizer), "%s", optimizer);
+    }
+    json_decref(o);
+    if (bad || ob_recipe_check(r, NULL))
+        return ob_fail(err, OB_EFORMAT, "the model's recipe is damaged: %.120s", text);
+    return OB_OK;
+}

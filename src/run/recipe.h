@@ -1,0 +1,10 @@
+/* recipe.h - the text of a recipe, as it stands in metadata and checkpoints. */
+#ifndef OB_RUN_RECIPE_H
+#define OB_RUN_RECIPE_H
+
+#include "base/err.h"
+
+/* Canonical: equal recipes give equal text. */
+int ob_recipe_text(char *out, size_t room, const struct ob_recipe *r, struct ob_err *err);
+
+#endif

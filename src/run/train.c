@@ -1,0 +1,260 @@
+/* train.c - the training loop: batches, loss, events, optimiser, checkpoints. */
+#include "run/train.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "run/checkpoint.h"
+#include "run/provenance.h"
+#include "run/recipe.h"
+
+struct training {
+    struct ob_ctx *ctx;
+    struct ob_model *model;
+    const struct ob_train_opts *opts;
+    const struct ob_recipe *recipe;
+    struct ob_schedule schedule;
+    struct ob_loader *loader;
+    struct ob_exec *exec;
+    struct ob_optim optim;
+    struct ob_events *events;
+    float *grads, *dlogits;
+    char *settings; /* what a checkpoint must agree on */
+    struct ob_cost *cost;
+    int epoch;    /* epochs done */
+    size_t batch; /* batches done of the next epoch; right answers and losses in those */
+    size_t n_right;
+    double loss_sum;
+};
+
+static void release(struct training *t)
+{
+    ob_loader_free(t->loader);
+    ob_exec_free(t->exec);
+    ob_optim_release(&t->optim);
+    ob_events_free(t->events);
+    ob_free(t->grads);
+    ob_free(t->dlogits);
+    free(t->settings);
+}
+
+static int settings_text(struct training *t, const struct ob_data *d, const struct ob_ids *use,
+                         struct ob_err *err)
+{
+    char recipe[400], start[65], used[65];
+    struct ob_hash h;
+    json_t *o;
+
+    OB_TRY(ob_recipe_text(recipe, sizeof(recipe), t->recipe, err));
+    OB_TRY(ob_model_digest(t->model, start, err));
+    ob_hash_init(&h);
+    for (size_t i = 0; i < use->n; i++)
+        ob_hash_u64(&h, use->id[i]);
+    ob_hash_hex(&h, used);
+    o = json_loads(recipe, 0, NULL);
+    if (o) {
+        json_object_set_new(o, "seed", json_integer((json_int_t)t->opts->seed));
+        json_object_set_new(o, "arch", json_string(t->model->net->arch));
+        json_object_set_new(o, "start", json_string(start));
+        json_object_set_new(o, "data", json_string(d->info.hash));
+        json_object_set_new(o, "examples", json_string(used));
+        json_object_set_new(o, "events", json_boolean(t->opts->events != NULL));
+        json_object_set_new(o, "backend", json_string(t->ctx->backend->name));
+        t->settings = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
+        json_decref(o);
+    }
+    return t->settings ? OB_OK : ob_fail(err, OB_ENOMEM, "out of memory");
+}
+
+static int prepare(struct training *t, const struct ob_data *d, const struct ob_ids *use,
+                   struct ob_err *err)
+{
+    const struct ob_recipe *r = t->recipe;
+    int batch = (size_t)r->batch < use->n ? r->batch : (int)use->n;
+    struct ob_loader_opts lo = { .batch = batch, .shuffle = 1, .seed = t->opts->seed };
+
+    OB_TRY(ob_schedule_parse(&t->schedule, r->schedule, err));
+    OB_TRY(ob_augment_parse(r->augment, &lo.augment, err));
+    OB_TRY(ob_loader_new(&t->loader, d, OB_TRAIN, use, &lo, err));
+    OB_TRY(ob_exec_new(&t->exec, t->ctx, t->model->net, batch, OB_EXEC_TRAIN, err));
+    OB_TRY(ob_optim_init(&t->optim, t->ctx, r->optimizer, t->model->net->n_params, r->momentum,
+                         r->weight_decay, err));
+    OB_TRY(ob_block_new(&t->grads, t->model->net->n_params, err));
+    OB_TRY(ob_block_new(&t->dlogits, (size_t)batch * (size_t)t->model->net->n_classes, err));
+    if (t->opts->events)
+        OB_TRY(ob_events_new(&t->events, use, d->ex[OB_TRAIN].n, err));
+    return OB_OK;
+}
+
+/* Forward, loss, backward, step on one batch. */
+static int learn(struct training *t, const struct ob_batch *b, double lr, double *loss, int *right,
+                 struct ob_err *err)
+{
+    const struct ob_backend *k = t->ctx->backend;
+    struct ob_model *m = t->model;
+    int c = m->net->n_classes;
+
+    OB_TRY(ob_exec_forward(t->exec, &m->w, b->x, b->n, OB_MODE_TRAIN, err));
+    if (t->events)
+        ob_events_add(t->events, b, t->exec->logits, c);
+    memset(t->dlogits, 0, (size_t)b->n * (size_t)c * sizeof(float));
+    *loss = ob_loss_ce(t->dlogits, t->exec->logits, b->y, b->n, c, 1.0f, right);
+    k->fill(t->ctx, t->grads, m->net->n_params, 0.0f);
+    ob_exec_backward(t->exec, &m->w, t->dlogits, t->grads, NULL);
+    ob_optim_step(&t->optim, m->w.params, t->grads, lr);
+    ob_model_touch(m);
+    return OB_OK;
+}
+
+static int save(struct training *t, struct ob_err *err)
+{
+    struct ob_checkpoint c = { .settings = t->settings,
+                               .model = t->model,
+                               .optim = &t->optim,
+                               .events = t->events,
+                               .cost = t->cost,
+                               .epoch = t->epoch,
+                               .batch = t->batch,
+                               .n_right = t->n_right,
+                               .loss_sum = t->loss_sum };
+
+    return t->opts->checkpoint ? ob_checkpoint_write(&c, t->opts->checkpoint, err) : OB_OK;
+}
+
+static int restore(struct training *t, struct ob_err *err)
+{
+    struct ob_checkpoint c = { .settings = t->settings,
+                               .model = t->model,
+                               .optim = &t->optim,
+                               .events = t->events,
+                               .cost = t->cost };
+
+    if (!t->opts->checkpoint || !t->opts->resume || !ob_file_exists(t->opts->checkpoint))
+        return OB_OK;
+    OB_TRY(ob_checkpoint_read(&c, t->opts->checkpoint, err));
+    t->epoch = c.epoch;
+    t->batch = c.batch;
+    t->n_right = c.n_right;
+    t->loss_sum = c.loss_sum;
+    ob_log(t->ctx, OB_LOG_INFO, "going on after epoch %d of %d ('%s')", c.epoch, t->recipe->epochs,
+           t->opts->checkpoint);
+    return OB_OK;
+}
+
+/* The batches that are left of this epoch. */
+static int batches(struct training *t, size_t *n_seen, struct ob_err *err)
+{
+    double lr = ob_schedule_at(&t->schedule, t->recipe->lr, t->epoch, t->recipe->epochs);
+    struct ob_progress p = { .task = "train",
+                             .epoch = t->epoch,
+                             .n_epochs = t->recipe->epochs,
+                             .total = ob_loader_n(t->loader) };
+    struct ob_batch b;
+
+    ob_loader_start(t->loader, (uint32_t)t->epoch);
+    for (size_t i = 0; ob_loader_next(t->loader, &b); i++) {
+        double loss;
+        int right;
+
+        p.done += (size_t)b.n;
+        if (i < t->batch)
+            continue; /* done before the interruption */
+        OB_TRY(ob_ctx_stop(t->ctx, err));
+        OB_TRY(learn(t, &b, lr, &loss, &right, err));
+        t->batch++;
+        t->loss_sum += loss * b.n;
+        t->n_right += (size_t)right;
+        t->cost->images += (size_t)b.n;
+        p.loss = t->loss_sum / (double)p.done;
+        p.accuracy = (double)t->n_right / (double)p.done;
+        ob_progress(t->ctx, &p);
+    }
+    *n_seen = p.done;
+    return OB_OK;
+}
+
+static int one_epoch(struct training *t, struct ob_err *err)
+{
+    size_t n;
+    int rc = batches(t, &n, err);
+
+    if (rc == OB_ECANCELLED)
+        save(t, NULL); /* being interrupted is what we report, also where this fails */
+    OB_TRY(rc);
+    OB_TRY(ob_model_check_finite(t->model, err));
+    t->cost->loss = t->loss_sum / (double)n;
+    t->cost->accuracy = (double)t->n_right / (double)n;
+    t->epoch++;
+    t->batch = t->n_right = 0;
+    t->loss_sum = 0;
+    if (t->events)
+        t->events->epochs = t->epoch;
+    return OB_OK;
+}
+
+static int epochs(struct training *t, struct ob_err *err)
+{
+    int every = t->opts->checkpoint_every > 0 ? t->opts->checkpoint_every : 1;
+
+    while (t->epoch < t->recipe->epochs) {
+        OB_TRY(one_epoch(t, err));
+        if (t->opts->on_epoch)
+            t->opts->on_epoch(t->opts->arg, t->epoch - 1, t->cost->loss, t->cost->accuracy);
+        if (t->epoch % every == 0 || t->epoch == t->recipe->epochs)
+            OB_TRY(save(t, err));
+    }
+    return OB_OK;
+}
+
+static int record(struct training *t, const struct ob_data *d, const struct ob_split *split,
+                  struct ob_err *err)
+{
+    char text[400], seed[24];
+
+    OB_TRY(ob_recipe_text(text, sizeof(text), t->recipe, err));
+    OB_TRY(ob_model_set_meta(t->model, "recipe", text, err));
+    snprintf(seed, sizeof(seed), "%llu", (unsigned long long)t->opts->seed);
+    OB_TRY(ob_model_set_meta(t->model, "seed", seed, err));
+    return ob_model_record_data(t->model, d, split, err);
+}
+
+int ob_train(struct ob_cost *cost, struct ob_model *m, const struct ob_data *d,
+             const struct ob_split *split, const struct ob_ids *use, const struct ob_train_opts *o,
+             struct ob_err *err)
+{
+    struct training t = { .ctx = m->ctx, .model = m, .opts = o, .recipe = &o->recipe };
+    struct ob_cost own;
+    double start = ob_now();
+    int rc;
+
+    if (o->events)
+        *o->events = NULL;
+    t.cost = cost ? cost : &own;
+    *t.cost = (struct ob_cost){ .loss = NAN, .accuracy = NAN };
+    OB_TRY(ob_recipe_check(&o->recipe, err));
+    if (!use->n)
+        return ob_fail(err, OB_EFORMAT, "no example is left to train on");
+    OB_GO(settings_text(&t, d, use, err));
+    OB_GO(prepare(&t, d, use, err));
+    OB_GO(restore(&t, err));
+    OB_GO(epochs(&t, err));
+    OB_GO(record(&t, d, split, err));
+    if (o->events) {
+        *o->events = t.events;
+        t.events = NULL;
+    }
+out:
+    t.cost->seconds = ob_now() - start;
+    release(&t);
+    return rc;
+}
+
+int ob_train_done(const struct ob_train_opts *o, struct ob_err *err)
+{
+    return o->checkpoint ? ob_file_remove(o->checkpoint, err) : OB_OK;
+}
