@@ -30,11 +30,11 @@ extern "C" {
 
 enum ob_status {
     OB_OK = 0,
-    OB_EINVAL = -1,     /* the request makes no sense */
+    OB_EINVAL = -1, /* the request makes no sense */
     OB_ENOMEM = -2,
-    OB_EIO = -3,        /* the system said no; see os_errno */
-    OB_EFORMAT = -4,    /* a file is damaged, or not what it claims to be, or does not fit */
-    OB_EVERSION = -5,   /* a file from a newer release */
+    OB_EIO = -3,      /* the system said no; see os_errno */
+    OB_EFORMAT = -4,  /* a file is damaged, or not what it claims to be, or does not fit */
+    OB_EVERSION = -5, /* a file from a newer release */
     OB_ENOTFOUND = -6,
     OB_EEXIST = -7,
     OB_EDIVERGED = -8,  /* a loss or a weight stopped being finite */
@@ -44,7 +44,7 @@ enum ob_status {
 };
 
 struct ob_err {
-    int code;       /* enum ob_status; the first failure wins */
+    int code; /* enum ob_status; the first failure wins */
     int os_errno;
     char where[40]; /* "io.c:212", where it was noticed */
     char msg[400];  /* one sentence, no full stop, subject in '' */
@@ -53,9 +53,9 @@ struct ob_err {
 /* ---- context: threads, backend, log, progress, stop flag. No globals. ---- */
 
 struct ob_progress {
-    const char *task;   /* "train", "step 2 of 3, salun" ...; valid during the call */
-    int epoch, n_epochs; /* 0-based epoch that is running */
-    size_t done, total; /* images of this epoch */
+    const char *task;      /* "train", "step 2 of 3, salun" ...; valid during the call */
+    int epoch, n_epochs;   /* 0-based epoch that is running */
+    size_t done, total;    /* images of this epoch */
     double loss, accuracy; /* running means over this epoch; NaN where unknown */
 };
 
@@ -72,7 +72,10 @@ struct ob_ctx_opts {
     int (*stop)(void *arg); /* asked between batches; non-zero stops */
     void *arg;
 };
-#define OB_CTX_OPTS_INIT { .size = sizeof(struct ob_ctx_opts) }
+#define OB_CTX_OPTS_INIT                                                                           \
+    {                                                                                              \
+        .size = sizeof(struct ob_ctx_opts)                                                         \
+    }
 /* OB_EINVAL: no such backend or instruction set; OB_ENOTSUP: known, but not on this machine. */
 int ob_ctx_new(struct ob_ctx **out, const struct ob_ctx_opts *o, struct ob_err *err);
 void ob_ctx_free(struct ob_ctx *ctx);
@@ -81,7 +84,7 @@ int ob_ctx_n_threads(const struct ob_ctx *ctx);
 
 /* ---- data: examples, and sets of example numbers ---- */
 
-struct ob_ids;  /* sorted, no duplicates, all below a known limit */
+struct ob_ids; /* sorted, no duplicates, all below a known limit */
 int ob_ids_new(struct ob_ids **out, const uint32_t *id, size_t n, size_t limit,
                struct ob_err *err); /* sorts a copy; OB_EFORMAT: out of range or twice */
 /* A text file (a number a line, '#' starts a comment) or a 1-d integer .npy. OB_EFORMAT names
@@ -107,12 +110,12 @@ enum ob_part { OB_TRAIN, OB_TEST };
 
 struct ob_data; /* read-only; knows its own content hash */
 struct ob_data_info {
-    char spec[256];     /* without the folder: "idx:,train=6000,test=2000" */
-    char hash[65];      /* of decoded images and labels of the whole files, 64 hex digits */
+    char spec[256]; /* without the folder: "idx:,train=6000,test=2000" */
+    char hash[65];  /* of decoded images and labels of the whole files, 64 hex digits */
     int channels, height, width, n_classes;
-    size_t n_file[2];   /* examples in the whole files, by enum ob_part */
-    size_t n[2];        /* examples in use (after train=, test=) */
-    const char *name;   /* "cifar10", "fashion-mnist", ...; "" where unknown */
+    size_t n_file[2]; /* examples in the whole files, by enum ob_part */
+    size_t n[2];      /* examples in use (after train=, test=) */
+    const char *name; /* "cifar10", "fashion-mnist", ...; "" where unknown */
 };
 /* SPEC as the command line takes it: "idx:DIR,train=6000,test=2000", "cifar10:DIR",
  * "cifar100:DIR,labels=coarse", "npy:DIR", "synth:longtail,train=600,classes=3". */
@@ -143,8 +146,8 @@ struct ob_arch_info {
     char name[64];
     const char *about;
     size_t n_params;
-    int n_features;     /* width of the embedding: what feeds the classifier */
-    double macs;        /* multiply-adds of one forward pass of one image */
+    int n_features; /* width of the embedding: what feeds the classifier */
+    double macs;    /* multiply-adds of one forward pass of one image */
 };
 const char *ob_arch_at(size_t i); /* names, in the order of reports; NULL past the last */
 /* `arch` with options: "cnn,width=0.5". OB_EINVAL names the nearest architecture. */
@@ -162,7 +165,10 @@ struct ob_load_opts {
     const char *arch, *normalize;
     int channels, height, width, n_classes;
 };
-#define OB_LOAD_OPTS_INIT { .size = sizeof(struct ob_load_opts) }
+#define OB_LOAD_OPTS_INIT                                                                          \
+    {                                                                                              \
+        .size = sizeof(struct ob_load_opts)                                                        \
+    }
 int ob_model_load(struct ob_model **out, struct ob_ctx *ctx, const char *path,
                   const struct ob_load_opts *o, struct ob_err *err);
 int ob_model_save(const struct ob_model *m, const char *path, struct ob_err *err);
@@ -225,19 +231,22 @@ struct ob_train_opts {
     uint64_t seed;
     const char *checkpoint; /* path, or NULL: none. Holds model, optimiser, events, epoch */
     int checkpoint_every;   /* epochs; 0 means 1 */
-    int resume;             /* go on from the checkpoint if it is there; OB_EFORMAT: other settings */
+    int resume; /* go on from the checkpoint if it is there; OB_EFORMAT: other settings */
     struct ob_events **events; /* not NULL: record, and give the caller the object */
     /* called after each epoch, for curves; may be NULL */
     void (*on_epoch)(void *arg, int epoch, double loss, double accuracy);
     void *arg;
 };
-#define OB_TRAIN_OPTS_INIT { .size = sizeof(struct ob_train_opts) }
+#define OB_TRAIN_OPTS_INIT                                                                         \
+    {                                                                                              \
+        .size = sizeof(struct ob_train_opts)                                                       \
+    }
 /* Trains `m` on the examples `use` of the training file, and writes data, split, recipe and seed
  * into its metadata (`split` may be NULL). OB_EDIVERGED leaves `m` unusable. The checkpoint is
  * kept at OB_ECANCELLED and removed by ob_train_done(), after the caller saved the model. */
 int ob_train(struct ob_cost *cost, struct ob_model *m, const struct ob_data *d,
-             const struct ob_split *split, const struct ob_ids *use,
-             const struct ob_train_opts *o, struct ob_err *err);
+             const struct ob_split *split, const struct ob_ids *use, const struct ob_train_opts *o,
+             struct ob_err *err);
 int ob_train_done(const struct ob_train_opts *o, struct ob_err *err);
 
 /* logits: n x classes; features: n x n_features; either may be NULL. Eval mode, no augmentation. */
@@ -267,7 +276,7 @@ const float *ob_scores_value(const struct ob_scores *s);
 const struct ob_scores_info *ob_scores_info(const struct ob_scores *s);
 
 struct ob_compare {
-    size_t n;           /* examples with a score in both */
+    size_t n;                                     /* examples with a score in both */
     double spearman, spearman_low, spearman_high; /* 95 % interval, Fisher's z */
     double pearson, pearson_low, pearson_high;
 };
@@ -279,11 +288,11 @@ int ob_scores_compare(struct ob_compare *out, const struct ob_scores *a, const s
 struct ob_select_opts {
     size_t size;
     const char *rule;
-    size_t n;           /* how many; 0 with rule "class": the whole class */
+    size_t n; /* how many; 0 with rule "class": the whole class */
     const struct ob_scores *scores;
     double center;
-    int label;          /* rule "class" */
-    uint64_t seed;      /* rule "random" */
+    int label;     /* rule "class" */
+    uint64_t seed; /* rule "random" */
 };
 int ob_select(struct ob_ids **out, const struct ob_data *d, const struct ob_ids *pool,
               const struct ob_select_opts *o, struct ob_err *err);
@@ -294,17 +303,17 @@ enum ob_option_type { OB_OPT_INT, OB_OPT_FLOAT, OB_OPT_CHOICE };
 struct ob_option {
     const char *name, *help;
     enum ob_option_type type;
-    size_t offset;          /* private */
-    double def, min, max;   /* of OB_OPT_CHOICE: def is an index into choices */
-    const char *choices;    /* "paper,released" */
-    const char *range;      /* the range of the paper, for the help; may be NULL */
+    size_t offset;        /* private */
+    double def, min, max; /* of OB_OPT_CHOICE: def is an index into choices */
+    const char *choices;  /* "paper,released" */
+    const char *range;    /* the range of the paper, for the help; may be NULL */
 };
 
 struct ob_method;
 struct ob_method_info {
     const char *name, *title, *cite, *formula, *differs; /* differs: where paper and code differ */
-    const char *needs;      /* "retain, forget, teacher" */
-    size_t n_options;       /* own settings and those of every iterative method */
+    const char *needs;                                   /* "retain, forget, teacher" */
+    size_t n_options; /* own settings and those of every iterative method */
 };
 const struct ob_method *ob_method_at(size_t i); /* NULL past the last */
 const struct ob_method *ob_method_find(const char *name);
@@ -316,18 +325,18 @@ struct ob_plan; /* ordered steps */
 struct ob_step {
     const char *name;
     const struct ob_method *method;
-    const char *settings;   /* "lr=0.05:epochs=5", "" for the defaults */
+    const char *settings; /* "lr=0.05:epochs=5", "" for the defaults */
     const struct ob_ids *forget, *retain;
 };
 struct ob_refine_opts {
     size_t size;
-    int n_parts;            /* 0: 3, or as many as the cuts make */
-    const double *cuts;     /* NULL: equal parts by rank */
+    int n_parts;        /* 0: 3, or as many as the cuts make */
+    const double *cuts; /* NULL: equal parts by rank */
     size_t n_cuts;
-    int high_to_low;        /* order of execution */
-    int random;             /* cut at random: the control */
+    int high_to_low; /* order of execution */
+    int random;      /* cut at random: the control */
     uint64_t seed;
-    const char *methods;    /* "none,finetune:lr=0.05,salun", from the lowest-scored part up */
+    const char *methods; /* "none,finetune:lr=0.05,salun", from the lowest-scored part up */
 };
 /* `scores` may be NULL with random. `model` gives the digest that stands in the plan. */
 int ob_refine(struct ob_plan **out, const struct ob_data *d, const struct ob_model *model,
@@ -349,10 +358,10 @@ const char *ob_plan_data(const struct ob_plan *p);  /* hash of the data, or "" *
 struct ob_step_result {
     char name[32];
     const struct ob_method *method;
-    char settings[512];     /* every setting that was in force */
+    char settings[512]; /* every setting that was in force */
     size_t n_forget, n_retain;
     struct ob_cost cost;
-    int resumed;            /* read from keep_steps, not run again */
+    int resumed; /* read from keep_steps, not run again */
 };
 struct ob_rum_opts {
     size_t size;
@@ -363,7 +372,10 @@ struct ob_rum_opts {
     int (*on_step)(void *arg, size_t step, const struct ob_model *m);
     void *arg;
 };
-#define OB_RUM_OPTS_INIT { .size = sizeof(struct ob_rum_opts) }
+#define OB_RUM_OPTS_INIT                                                                           \
+    {                                                                                              \
+        .size = sizeof(struct ob_rum_opts)                                                         \
+    }
 /* Runs the plan on `m` in place. `result`: ob_plan_n() entries, or NULL. On failure `m` is as it
  * was after the last whole step. */
 int ob_rum(struct ob_step_result *result, struct ob_cost *total, struct ob_model *m,
@@ -375,29 +387,29 @@ int ob_rum(struct ob_step_result *result, struct ob_cost *total, struct ob_model
 struct ob_eval_part {
     char name[32];
     size_t n;
-    double accuracy;        /* of the judged model */
+    double accuracy; /* of the judged model */
 };
-struct ob_eval_against {    /* one retrained model R */
+struct ob_eval_against { /* one retrained model R */
     double accuracy_forget, accuracy_retain, accuracy_val, accuracy_test, mia;
     double gap_forget, gap_retain, gap_test, gap_mia; /* absolute differences */
-    double tow, tow_mia;    /* NeurIPS 2024, eq. for ToW: product of one minus each gap */
+    double tow, tow_mia;         /* NeurIPS 2024, eq. for ToW: product of one minus each gap */
     double tow_parts, tow_worst; /* forget factor: mean, largest of the parts' gaps */
     double disagree_forget, disagree_retain, disagree_test; /* share predicted differently */
-    double *part_accuracy, *part_gap;   /* one per part, or NULL */
+    double *part_accuracy, *part_gap;                       /* one per part, or NULL */
 };
 struct ob_eval {
     size_t n_forget, n_retain, n_val, n_test;
     double accuracy_forget, accuracy_retain, accuracy_val, accuracy_test;
-    double mia;             /* share of the forget set that the attack calls non-member */
+    double mia; /* share of the forget set that the attack calls non-member */
     size_t n_parts;
     struct ob_eval_part *parts;
     size_t n_against;
     struct ob_eval_against *against;
-    double tow, tow_mia, tow_parts, tow_worst;  /* means over `against` */
+    double tow, tow_mia, tow_parts, tow_worst; /* means over `against` */
     double floor_tow, floor_tow_mia, floor_gap_forget, floor_gap_retain, floor_gap_test,
-        floor_gap_mia;      /* means over pairs of retrained models; NaN with fewer than two */
+        floor_gap_mia; /* means over pairs of retrained models; NaN with fewer than two */
 };
-struct ob_eval_set {        /* a named part of the forget set */
+struct ob_eval_set { /* a named part of the forget set */
     const char *name;
     const struct ob_ids *ids;
 };
@@ -412,7 +424,7 @@ void ob_eval_free(struct ob_eval *e);
 
 struct ob_interval {
     size_t n;
-    double mean, sd, half;  /* half: half the width of the 95 % t-interval; NaN with n < 2 */
+    double mean, sd, half; /* half: half the width of the 95 % t-interval; NaN with n < 2 */
 };
 void ob_interval(struct ob_interval *out, const double *x, size_t n);
 

@@ -25,7 +25,7 @@
 enum ob_exec_flag { OB_EXEC_TRAIN = 1, OB_EXEC_INPUT_GRAD = 2 };
 enum ob_mode { OB_MODE_EVAL, OB_MODE_TRAIN };
 
-struct ob_exec {            /* each backend's own struct begins with this one */
+struct ob_exec { /* each backend's own struct begins with this one */
     const struct ob_backend *backend;
     const struct ob_net *net; /* borrowed */
     int batch, n_threads;
@@ -36,13 +36,13 @@ struct ob_exec {            /* each backend's own struct begins with this one */
 /* One SGD/Adam step etc. over a block, elementwise; see run/optim.h for what the numbers mean. */
 struct ob_sgd {
     float lr, momentum, weight_decay;
-    int first;              /* the buffer is taken as the gradient: PyTorch's first step */
-    const uint8_t *mask;    /* NULL, or one byte per element: 0 = does not move at all */
+    int first;           /* the buffer is taken as the gradient: PyTorch's first step */
+    const uint8_t *mask; /* NULL, or one byte per element: 0 = does not move at all */
 };
 struct ob_adam {
     float lr, beta1, beta2, eps, weight_decay;
-    int decoupled;          /* AdamW */
-    int64_t step;           /* 1-based */
+    int decoupled; /* AdamW */
+    int64_t step;  /* 1-based */
     const uint8_t *mask;
 };
 
@@ -65,7 +65,8 @@ struct ob_backend {
     void (*scale)(struct ob_ctx *ctx, float *x, size_t n, float a);
     double (*dot)(struct ob_ctx *ctx, const float *x, const float *y, size_t n);
     double (*sum_abs)(struct ob_ctx *ctx, const float *x, size_t n);
-    void (*add_sign)(struct ob_ctx *ctx, float *y, const float *x, size_t n, float a); /* y += a sign(x), sign(0)=0 */
+    void (*add_sign)(struct ob_ctx *ctx, float *y, const float *x, size_t n,
+                     float a); /* y += a sign(x), sign(0)=0 */
     void (*sgd)(struct ob_ctx *ctx, float *params, const float *grads, float *velocity, size_t n,
                 const struct ob_sgd *o);
     void (*adam)(struct ob_ctx *ctx, float *params, const float *grads, float *m, float *v,

@@ -14,8 +14,7 @@ int obi_fail(struct ob_err *err, int code, const char *where, const char *fmt, .
 int obi_fail_os(struct ob_err *err, const char *where, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Puts context in front of the message that is there: "step 2: " */
-void ob_err_prefix(struct ob_err *err, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+void ob_err_prefix(struct ob_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define OB_WHERE (obi_base_name(__FILE__ ":" OB_STR(__LINE__)))
 const char *obi_base_name(const char *path);

@@ -10,7 +10,7 @@ struct ob_hash {
 };
 void ob_hash_init(struct ob_hash *h);
 void ob_hash_add(struct ob_hash *h, const void *data, size_t n);
-void ob_hash_u64(struct ob_hash *h, uint64_t x); /* little-endian */
+void ob_hash_u64(struct ob_hash *h, uint64_t x);    /* little-endian */
 void ob_hash_str(struct ob_hash *h, const char *s); /* with its closing zero */
 void ob_hash_hex(struct ob_hash *h, char hex[65]);
 

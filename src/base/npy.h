@@ -9,9 +9,9 @@
 
 #define OB_NPY_RANK 4
 
-struct ob_npy {         /* an array inside a buffer that belongs to somebody else */
-    char type[4];       /* "<f4", "|u1", "<i8", ... as in the header; "=" never */
-    int item;           /* bytes of one element */
+struct ob_npy {   /* an array inside a buffer that belongs to somebody else */
+    char type[4]; /* "<f4", "|u1", "<i8", ... as in the header; "=" never */
+    int item;     /* bytes of one element */
     int rank;
     size_t shape[OB_NPY_RANK], n; /* n: elements */
     const unsigned char *data;
@@ -29,7 +29,7 @@ int ob_npy_write(const char *path, const char *type, const size_t *shape, int ra
                  const void *data, struct ob_err *err);
 
 struct ob_npz_entry {
-    char name[64];      /* without ".npy" */
+    char name[64]; /* without ".npy" */
     struct ob_npy array;
     unsigned char *own; /* unpacked bytes, when the entry was deflated */
 };

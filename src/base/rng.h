@@ -29,9 +29,9 @@ struct ob_rng {
 
 struct ob_rng ob_rng(uint64_t seed, enum ob_purpose purpose, uint32_t a, uint32_t b);
 uint32_t ob_rng_u32(struct ob_rng *r);
-uint32_t ob_rng_below(struct ob_rng *r, uint32_t n); /* 0..n-1, unbiased; n > 0 */
-float ob_rng_uniform(struct ob_rng *r);              /* [0, 1), 24 bits */
-float ob_rng_normal(struct ob_rng *r);               /* Box-Muller in double */
+uint32_t ob_rng_below(struct ob_rng *r, uint32_t n);          /* 0..n-1, unbiased; n > 0 */
+float ob_rng_uniform(struct ob_rng *r);                       /* [0, 1), 24 bits */
+float ob_rng_normal(struct ob_rng *r);                        /* Box-Muller in double */
 void ob_rng_shuffle(struct ob_rng *r, uint32_t *x, size_t n); /* Fisher-Yates */
 
 #endif

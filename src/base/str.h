@@ -5,14 +5,14 @@
 #include "base/err.h"
 
 struct ob_str {
-    char *s;            /* NULL while empty */
+    char *s; /* NULL while empty */
     size_t n, room;
-    int failed;         /* an append ran out of memory: the text is incomplete */
+    int failed; /* an append ran out of memory: the text is incomplete */
 };
 void ob_str_add(struct ob_str *s, const char *text);
 void ob_str_addn(struct ob_str *s, const char *text, size_t n);
 void ob_str_addf(struct ob_str *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-const char *ob_str_text(const struct ob_str *s); /* never NULL */
+const char *ob_str_text(const struct ob_str *s);              /* never NULL */
 int ob_str_check(const struct ob_str *s, struct ob_err *err); /* OB_ENOMEM if one failed */
 void ob_str_release(struct ob_str *s);
 

@@ -9,10 +9,10 @@ struct ob_ids {
     size_t n, limit;
 };
 
-struct ob_examples {        /* one file's worth: training or test */
+struct ob_examples { /* one file's worth: training or test */
     size_t n;
-    uint8_t *u8;            /* n x C x H x W, or NULL */
-    float *f32;             /* n x C x H x W, 0..1, or NULL */
+    uint8_t *u8; /* n x C x H x W, or NULL */
+    float *f32;  /* n x C x H x W, 0..1, or NULL */
     int32_t *label;
 };
 
@@ -26,11 +26,11 @@ struct ob_data {
 
 /* ---- sources: data.c has the one list. A source fills ex, sizes, n_classes, name, class_name. ---- */
 
-struct ob_data_arg {        /* "idx:DIR,train=6000" taken apart */
+struct ob_data_arg { /* "idx:DIR,train=6000" taken apart */
     char kind[16], where[512];
     char key[8][16], value[8][64];
-    int n; /* options other than train= and test=; those are in data.c */
-    size_t n_train, n_test;  /* 0: all. A source may use them (synth) */
+    int n;                  /* options other than train= and test=; those are in data.c */
+    size_t n_train, n_test; /* 0: all. A source may use them (synth) */
 };
 struct ob_source {
     const char *kind, *options; /* options it knows beside train and test: "labels" */
@@ -46,7 +46,7 @@ int ob_examples_alloc(struct ob_examples *e, size_t n, int c, int h, int w, int 
 /* ---- batches ---- */
 
 struct ob_batch {
-    const float *x;         /* n x C x H x W, 0..1 */
+    const float *x; /* n x C x H x W, 0..1 */
     const int32_t *y;
     const uint32_t *id;
     int n;
@@ -63,7 +63,7 @@ struct ob_loader_opts {
     int batch, shuffle;
     enum ob_augment augment;
     uint64_t seed;
-    uint32_t stream;        /* 0..15: loaders of one job differ */
+    uint32_t stream; /* 0..15: loaders of one job differ */
 };
 int ob_loader_new(struct ob_loader **out, const struct ob_data *d, enum ob_part part,
                   const struct ob_ids *ids, const struct ob_loader_opts *o, struct ob_err *err);

@@ -16,13 +16,13 @@ enum ob_op {
     OB_OP_CONV,      /* kernel x kernel, stride, pad zeros; weight O-I-KH-KW; bias may be absent */
     OB_OP_BATCHNORM, /* eps 1e-5, momentum 0.1 */
     OB_OP_RELU,
-    OB_OP_ADD,       /* in[0] + in[1] */
-    OB_OP_MAXPOOL,   /* kernel, stride; no padding; floor. Ties: the first in row-major order */
-    OB_OP_AVGPOOL,   /* over the whole map: C x 1 x 1 */
-    OB_OP_SHORTCUT,  /* option A: every stride-th pixel from 0, `front` zero channels before, the
+    OB_OP_ADD,      /* in[0] + in[1] */
+    OB_OP_MAXPOOL,  /* kernel, stride; no padding; floor. Ties: the first in row-major order */
+    OB_OP_AVGPOOL,  /* over the whole map: C x 1 x 1 */
+    OB_OP_SHORTCUT, /* option A: every stride-th pixel from 0, `front` zero channels before, the
                         rest after */
-    OB_OP_FLATTEN,   /* C, H, W order: (C*H*W) x 1 x 1 */
-    OB_OP_LINEAR     /* weight O-I, bias may be absent */
+    OB_OP_FLATTEN,  /* C, H, W order: (C*H*W) x 1 x 1 */
+    OB_OP_LINEAR    /* weight O-I, bias may be absent */
 };
 
 struct ob_node {
@@ -45,24 +45,24 @@ enum ob_init {
 };
 
 struct ob_view {
-    char name[64];           /* "layer1.0.bn2.weight" */
+    char name[64]; /* "layer1.0.bn2.weight" */
     enum ob_block block;
-    int rank;                /* 0: a single number */
+    int rank; /* 0: a single number */
     int64_t shape[4];
-    size_t offset, size;     /* elements, within its block */
+    size_t offset, size; /* elements, within its block */
     enum ob_init init;
     int fan;
 };
 
 struct ob_net {
-    char arch[64];           /* canonical: "cnn", "cnn,width=0.5" */
+    char arch[64]; /* canonical: "cnn", "cnn,width=0.5" */
     int n_nodes, n_views;
     struct ob_node *node;
-    struct ob_view *view;    /* in state_dict order, all three blocks mixed */
+    struct ob_view *view; /* in state_dict order, all three blocks mixed */
     size_t n_params, n_buffers, n_counts;
     int channels, height, width, n_classes;
-    int features;            /* node whose output is the embedding */
-    int failed;              /* a builder call ran out of memory or met a wrong shape */
+    int features; /* node whose output is the embedding */
+    int failed;   /* a builder call ran out of memory or met a wrong shape */
 };
 
 /* ---- building; used by the architectures. Each returns the number of the new node. ---- */
@@ -83,7 +83,7 @@ int ob_net_linear(struct ob_net *n, const char *name, int in, int out, enum ob_i
 int ob_net_end(struct ob_net **n, int features, struct ob_err *err);
 void ob_net_free(struct ob_net *n);
 
-double ob_net_macs(const struct ob_net *n);      /* multiply-adds of conv and linear, per image */
+double ob_net_macs(const struct ob_net *n); /* multiply-adds of conv and linear, per image */
 int ob_net_n_features(const struct ob_net *n);
 int ob_net_find(const struct ob_net *n, const char *name); /* view number, or -1 */
 static inline size_t ob_node_size(const struct ob_node *d)
@@ -96,8 +96,8 @@ static inline size_t ob_node_size(const struct ob_node *d)
 struct ob_arch {
     const char *name, *about;
     /* width: factor on every hidden width, through ob_arch_width() */
-    int (*build)(struct ob_net **out, const char *canonical, double width, int channels,
-                 int height, int w, int n_classes, struct ob_err *err);
+    int (*build)(struct ob_net **out, const char *canonical, double width, int channels, int height,
+                 int w, int n_classes, struct ob_err *err);
 };
 extern const struct ob_arch ob_arch_cnn, ob_arch_resnet20, ob_arch_mlp;
 int ob_arch_width(int w, double factor); /* factor 1: w; else max(8, 8 floor(w factor / 8 + 1/2)) */

@@ -8,8 +8,8 @@
 struct ob_scores {
     struct ob_scores_info info;
     char kind[32], source[16];
-    float *value;           /* n, NaN: none */
-    char *origin;           /* a JSON object: what made it (model, data, settings); may be NULL */
+    float *value; /* n, NaN: none */
+    char *origin; /* a JSON object: what made it (model, data, settings); may be NULL */
 };
 int ob_scores_new(struct ob_scores **out, const char *kind, const char *source, size_t n,
                   struct ob_err *err);

@@ -30,9 +30,9 @@ struct ob_job {
     const struct ob_split *split;
     const struct ob_ids *forget, *retain;
     struct ob_common common;
-    const char *own_settings;  /* as given, for methods that pass them on (retrain) */
-    uint64_t seed;             /* of this step */
-    uint8_t *mask;             /* OB_NEED_MASK; n_params bytes */
+    const char *own_settings; /* as given, for methods that pass them on (retrain) */
+    uint64_t seed;            /* of this step */
+    uint8_t *mask;            /* OB_NEED_MASK; n_params bytes */
     struct ob_cost cost;
     struct ob_progress progress;
 
@@ -44,7 +44,7 @@ struct ob_job {
     struct ob_schedule schedule;
     float *grads, *dlogits, *teacher_logits;
     int32_t *labels;
-    int64_t step, n_steps;     /* for the schedule: batches of this run */
+    int64_t step, n_steps; /* for the schedule: batches of this run */
     int epoch;
     double loss_sum;
     uint64_t n_seen, n_right;
