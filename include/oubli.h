@@ -262,6 +262,7 @@ struct ob_scores_info {
     size_t n;           /* examples in the training file */
     size_t n_scored;    /* not NaN */
     double images;      /* what it cost, in images of a forward pass */
+    int raw;            /* as the papers define it: higher may mean less memorized */
 };
 /* kind: confidence, max-confidence, entropy, accuracy. raw: as the papers define it. */
 int ob_scores_from_events(struct ob_scores **out, const struct ob_events *e, const char *kind,

@@ -11,9 +11,11 @@ struct ob_scores {
     float *value; /* n, NaN: none */
     char *origin; /* a JSON object: what made it (model, data, settings); may be NULL */
 };
+/* All values NaN. After writing some, call ob_scores_count(). */
 int ob_scores_new(struct ob_scores **out, const char *kind, const char *source, size_t n,
                   struct ob_err *err);
+void ob_scores_count(struct ob_scores *s); /* brings info.n_scored up to date */
 /* Doubles as NaN-free ranks with ties averaged (1-based). */
-void ob_ranks(double *rank, const double *x, size_t n);
+int ob_ranks(double *rank, const double *x, size_t n, struct ob_err *err);
 
 #endif

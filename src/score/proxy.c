@@ -1,0 +1,173 @@
+/*
+ * proxy.c - cheap stand-ins for memorization: from learning events, or from a finished model.
+ *
+ * v is the value as defined in the literature (Jiang et al. 2021; Zhao et al. 2024). In a score
+ * file higher means more memorized, so v becomes
+ *
+ *     confidence      v = p_y                 1 - v
+ *     max-confidence  v = max_c p_c           1 - v
+ *     accuracy        v = [argmax = y]        1 - v
+ *     entropy         v = sum_c p_c ln p_c    -v
+ *     margin          v = p_y - max_c!=y p_c  -v
+ *
+ * From events v is the mean over epochs; from a model it is that of one pass over the examples.
+ */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "run/train.h"
+#include "score/score.h"
+
+/* What `kind` is in a score file; `raw` leaves it as defined. */
+static double signed_value(const char *kind, double v, int raw)
+{
+    if (raw)
+        return v;
+    return strcmp(kind, "entropy") && strcmp(kind, "margin") ? 1 - v : -v;
+}
+
+static int set_origin(struct ob_scores *s, json_t *origin, struct ob_err *err)
+{
+    char *text = origin ? json_dumps(origin, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    int rc = text ? ob_strdup(&s->origin, text, err) : ob_fail(err, OB_ENOMEM, "out of memory");
+
+    free(text);
+    json_decref(origin);
+    return rc;
+}
+
+static const double *events_column(const struct ob_events *e, const char *kind)
+{
+    if (!strcmp(kind, "confidence"))
+        return e->confidence;
+    if (!strcmp(kind, "max-confidence"))
+        return e->max_confidence;
+    if (!strcmp(kind, "entropy"))
+        return e->neg_entropy;
+    return strcmp(kind, "accuracy") ? NULL : e->accuracy;
+}
+
+int ob_scores_from_events(struct ob_scores **out, const struct ob_events *e, const char *kind,
+                          int raw, struct ob_err *err)
+{
+    const double *sum = events_column(e, kind);
+    const struct ob_ids *ids = e->own_ids ? e->own_ids : e->ids;
+    struct ob_scores *s;
+    int rc;
+
+    *out = NULL;
+    if (!sum)
+        return ob_fail(err, OB_EINVAL,
+                       "no score '%s' comes from events; there are confidence, max-confidence, "
+                       "entropy, accuracy",
+                       kind);
+    if (e->epochs < 1)
+        return ob_fail(err, OB_EFORMAT, "the events hold no whole epoch");
+    OB_TRY(ob_scores_new(&s, kind, "events", e->n_file, err));
+    for (size_t i = 0; i < ids->n; i++)
+        s->value[ids->id[i]] = (float)signed_value(kind, sum[i] / (double)e->epochs, raw);
+    ob_scores_count(s);
+    s->info.raw = raw != 0;
+    rc = set_origin(s, json_pack("{s:I}", "epochs", (json_int_t)e->epochs), err);
+    if (rc) {
+        ob_scores_free(s);
+        return rc;
+    }
+    *out = s;
+    return OB_OK;
+}
+
+typedef double measure(const double *p, int c, int label);
+
+static double confidence(const double *p, int c, int label)
+{
+    (void)c;
+    return p[label];
+}
+
+static double neg_entropy(const double *p, int c, int label)
+{
+    double sum = 0;
+
+    (void)label;
+    for (int i = 0; i < c; i++)
+        sum += p[i] > 0 ? p[i] * log(p[i]) : 0;
+    return sum;
+}
+
+static double margin(const double *p, int c, int label)
+{
+    double other = 0;
+
+    for (int i = 0; i < c; i++)
+        if (i != label && p[i] > other)
+            other = p[i];
+    return p[label] - other;
+}
+
+static measure *model_measure(const char *kind)
+{
+    if (!strcmp(kind, "confidence"))
+        return confidence;
+    if (!strcmp(kind, "entropy"))
+        return neg_entropy;
+    return strcmp(kind, "margin") ? NULL : margin;
+}
+
+static int model_origin(struct ob_scores *s, const struct ob_model *m, const struct ob_data *d,
+                        struct ob_err *err)
+{
+    const struct ob_data_info *info = ob_data_info(d);
+    char digest[65];
+
+    OB_TRY(ob_model_digest(m, digest, err));
+    return set_origin(s,
+                      json_pack("{s:s, s:s, s:s, s:s}", "model", digest, "arch", ob_model_arch(m),
+                                "data", info->hash, "spec", info->spec),
+                      err);
+}
+
+int ob_scores_from_model(struct ob_scores **out, const struct ob_model *m, const struct ob_data *d,
+                         const struct ob_ids *ids, const char *kind, int raw, struct ob_err *err)
+{
+    measure *of = model_measure(kind);
+    int c = ob_model_n_classes(m);
+    struct ob_scores *s = NULL;
+    float *logits = NULL;
+    double *p = NULL;
+    size_t n;
+    int rc;
+
+    *out = NULL;
+    if (!of)
+        return ob_fail(err, OB_EINVAL,
+                       "no score '%s' comes from a finished model; there are confidence, entropy, "
+                       "margin",
+                       kind);
+    if (!ob_mul(&n, ids->n, (size_t)c))
+        return ob_fail(err, OB_ENOMEM, "out of memory (%zu examples)", ids->n);
+    OB_GO(ob_scores_new(&s, kind, "model", ob_data_info(d)->n_file[OB_TRAIN], err));
+    OB_GO(ob_alloc(logits, n, err));
+    OB_GO(ob_alloc(p, (size_t)c, err));
+    OB_GO(ob_predict(logits, NULL, m, d, OB_TRAIN, ids, err));
+    for (size_t i = 0; i < ids->n; i++) {
+        ob_softmax(p, logits + i * (size_t)c, c);
+        s->value[ids->id[i]] = (float)signed_value(
+            kind, of(p, c, ob_data_label(d, OB_TRAIN, ids->id[i])), raw);
+    }
+    ob_scores_count(s);
+    s->info.raw = raw != 0;
+    s->info.images = (double)ids->n;
+    rc = model_origin(s, m, d, err);
+out:
+    ob_free(p);
+    ob_free(logits);
+    if (rc)
+        ob_scores_free(s);
+    else
+        *out = s;
+    return rc;
+}
