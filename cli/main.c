@@ -1,0 +1,333 @@
+/* main.c - the program: finds the command, runs it, turns its status into an exit code. */
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd.h"
+
+/* The order is the order of `oubli help`: the way of a forget request, then what there is. */
+static const struct command commands[] = {
+    { "data", "SPEC", 1, 1, "says what a data set is",
+      "  oubli data cifar10:DIR\n  oubli data idx:DIR,train=10000\n", cmd_data },
+    { "train", NULL, 0, 0, "trains a network, or retrains it without some examples",
+      "  oubli train --data idx:DIR,train=6000 --arch cnn --epochs 15 --events e.npz -o "
+      "m.safetensors\n"
+      "  oubli train --data idx:DIR,train=6000 --arch cnn --epochs 15 --exclude ids.txt -o "
+      "r.safetensors\n",
+      cmd_train },
+    { "predict", NULL, 0, 0, "writes logits or embeddings of a model", NULL, cmd_predict },
+    { "score", "KIND | compare A.npy B.npy", 1, 3, "scores how memorized each example is",
+      "  oubli score confidence --events e.npz -o s.npy\n"
+      "  oubli score margin --data D --model m.safetensors -o s.npy\n"
+      "  oubli score compare a.npy b.npy\n"
+      "KIND from events: confidence, max-confidence, entropy, accuracy.\n"
+      "KIND from a model: confidence, entropy, margin. Higher means more memorized.\n",
+      cmd_score },
+    { "select", NULL, 0, 0, "picks a forget set",
+      "  oubli select --data D --model m.safetensors --scores s.npy --level mix --size 600 -o "
+      "ids.txt\n",
+      cmd_select },
+    { "forget", NULL, 0, 0, "makes a model forget a set with one method",
+      "  oubli forget --data D --model m.safetensors --forget ids.txt --method salun --set "
+      "share=0.3 "
+      "-o u.safetensors\n",
+      cmd_forget },
+    { "refine", NULL, 0, 0, "divides a forget set by score: the plan, to read and to edit",
+      "  oubli refine --data D --model m.safetensors --forget ids.txt --scores s.npy "
+      "--methods none,finetune,salun -o plan.json\n",
+      cmd_refine },
+    { "rum", NULL, 0, 0, "refines, then makes the model forget part after part",
+      "  oubli rum --data D --model m.safetensors --forget ids.txt --scores s.npy -o "
+      "u.safetensors\n"
+      "  oubli rum --data D --model m.safetensors --plan plan.json -o u.safetensors\n",
+      cmd_rum },
+    { "evaluate", NULL, 0, 0, "judges a model, best against a retrained one",
+      "  oubli evaluate --data D --model u.safetensors --forget ids.txt --against r.safetensors\n",
+      cmd_evaluate },
+    { "methods", "[NAME]", 0, 1, "lists the unlearning methods, or explains one", NULL,
+      cmd_methods },
+    { "archs", NULL, 0, 0, "lists the networks", NULL, cmd_archs },
+    { "demo", NULL, 0, 0, "tells the whole story in a few minutes, on one HTML page", NULL,
+      cmd_demo },
+    { "help", "[COMMAND]", 0, 1, "explains a command", NULL, cmd_help },
+};
+
+const struct command *command_at(size_t i)
+{
+    return i < sizeof(commands) / sizeof(commands[0]) ? &commands[i] : NULL;
+}
+
+const struct command *command_find(const char *name)
+{
+    const struct command *command;
+
+    for (size_t i = 0; (command = command_at(i)); i++)
+        if (!strcmp(command->name, name))
+            return command;
+    return NULL;
+}
+
+/* ---- Ctrl-C: a flag that the library asks for between batches; the second time it is over ---- */
+
+static volatile sig_atomic_t interrupted; /* a handler has nowhere else to write */
+
+static void on_signal(int signal_number)
+{
+    (void)signal_number;
+    if (interrupted)
+        _exit(EXIT_INTERRUPTED);
+    interrupted = 1;
+}
+
+int cmd_interrupted(void)
+{
+    return interrupted;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = { .sa_handler = on_signal };
+
+    sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    /* a file grown to the limit is an error of write(), with a sentence, not the end */
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGXFSZ, &action, NULL);
+}
+
+/* ---- messages ---- */
+
+int cmd_fail(struct cmd *c, int status, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (c->err.code)
+        return c->err.code;
+    c->err.code = status;
+    va_start(ap, fmt);
+    vsnprintf(c->err.msg, sizeof(c->err.msg), fmt, ap);
+    va_end(ap);
+    return status;
+}
+
+static void say(struct cmd *c, const char *fmt, va_list ap)
+{
+    progress_clear(c->progress);
+    fprintf(stderr, "oubli: %s: ", c->command->name);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+}
+
+void cmd_note(struct cmd *c, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (c->quiet)
+        return;
+    va_start(ap, fmt);
+    say(c, fmt, ap);
+    va_end(ap);
+}
+
+void cmd_warn(struct cmd *c, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say(c, fmt, ap);
+    va_end(ap);
+}
+
+static int exit_code(int status)
+{
+    switch (status) {
+    case OB_OK:
+    case CMD_HELPED:
+        return EXIT_DONE;
+    case OB_EINVAL:
+    case OB_ENOTSUP:
+        return EXIT_USAGE;
+    case OB_EFORMAT:
+    case OB_EVERSION:
+        return EXIT_INPUT;
+    case OB_EDIVERGED:
+        return EXIT_DIVERGED;
+    case OB_ECANCELLED:
+        return EXIT_INTERRUPTED;
+    default: /* OB_EIO, OB_ENOMEM, OB_ENOTFOUND, OB_EEXIST, OB_EBUG */
+        return EXIT_FAILED;
+    }
+}
+
+static void print_error(struct cmd *c, int status)
+{
+    progress_clear(c->progress);
+    if (status == OB_ECANCELLED)
+        fprintf(stderr, "oubli: %s: interrupted%s%s\n", c->command->name, c->hint[0] ? "; " : "",
+                c->hint);
+    else
+        fprintf(stderr, "oubli: %s: %s\n", c->command->name,
+                c->err.msg[0] ? c->err.msg : "failed without a reason; please report this");
+}
+
+/* ---- memory that lives as long as the command ---- */
+
+struct kept {
+    struct kept *next;
+    double align[1]; /* what the caller gets begins here */
+};
+
+void *cmd_alloc(struct cmd *c, size_t n, size_t size)
+{
+    struct kept *k = NULL;
+
+    if (!size || n <= ((size_t)-1 / 2) / size)
+        k = calloc(1, sizeof(struct kept) + n * size);
+    if (!k) {
+        fprintf(stderr, "oubli: %s: out of memory\n", c->command->name);
+        exit(EXIT_FAILED);
+    }
+    k->next = c->kept;
+    c->kept = k;
+    return k->align;
+}
+
+const char *cmd_textf(struct cmd *c, const char *fmt, ...)
+{
+    va_list ap, again;
+    char *text;
+    int n;
+
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    text = cmd_alloc(c, n < 0 ? 1 : (size_t)n + 1, 1);
+    if (n >= 0)
+        vsnprintf(text, (size_t)n + 1, fmt, again);
+    va_end(again);
+    return text;
+}
+
+static void cmd_release(struct cmd *c)
+{
+    while (c->kept) {
+        struct kept *next = c->kept->next;
+
+        free(c->kept);
+        c->kept = next;
+    }
+    progress_free(c->progress);
+    ob_ctx_free(c->ctx);
+}
+
+/* ---- the context ---- */
+
+static void on_log(void *arg, int level, const char *line)
+{
+    if (level == OB_LOG_WARN)
+        cmd_warn(arg, "%s", line);
+    else if (level == OB_LOG_INFO)
+        cmd_note(arg, "%s", line);
+}
+
+static void on_progress(void *arg, const struct ob_progress *now)
+{
+    progress_update(((struct cmd *)arg)->progress, now);
+}
+
+static int on_stop(void *arg)
+{
+    (void)arg;
+    return interrupted;
+}
+
+int cmd_start(struct cmd *c)
+{
+    struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
+    const char *isa = getenv("OB_ISA");
+
+    o.backend = c->backend;
+    o.isa = isa && isa[0] ? isa : NULL;
+    o.n_threads = c->threads;
+    o.log = on_log;
+    o.progress = on_progress;
+    o.stop = on_stop;
+    o.arg = c;
+    c->progress = progress_new(stderr, c->quiet);
+    if (!c->progress)
+        return cmd_fail(c, OB_ENOMEM, "out of memory");
+    return ob_ctx_new(&c->ctx, &o, &c->err);
+}
+
+double cmd_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- the way in ---- */
+
+static int unknown_command(const char *name)
+{
+    const struct command *command, *near = NULL;
+    int best = 99;
+
+    for (size_t i = 0; (command = command_at(i)); i++) {
+        int d = word_distance(name, command->name);
+
+        if (d < best && word_is_near(name, command->name)) {
+            best = d;
+            near = command;
+        }
+    }
+    if (near)
+        fprintf(stderr, "oubli: there is no command '%s'; did you mean '%s'?\n", name, near->name);
+    else
+        fprintf(stderr, "oubli: there is no command '%s'; 'oubli help' lists them\n", name);
+    return EXIT_USAGE;
+}
+
+static int run(const struct command *command, int argc, const char **argv)
+{
+    struct cmd c = { .command = command, .seed = 1 };
+    int status = command->run(&c, argc, argv);
+
+    progress_clear(c.progress);
+    if ((fflush(stdout) || ferror(stdout)) && !exit_code(status))
+        status = cmd_fail(&c, OB_EIO, "the result could not be written to standard output");
+    if (exit_code(status))
+        print_error(&c, status);
+    cmd_release(&c);
+    return exit_code(status);
+}
+
+int main(int argc, char **argv)
+{
+    const struct command *command;
+    const char *name = argc > 1 ? argv[1] : NULL;
+    const char *help[] = { "help", NULL };
+
+    catch_signals();
+    if (!name) {
+        fprintf(stderr, "oubli: which command? 'oubli help' lists them\n");
+        return EXIT_USAGE;
+    }
+    if (!strcmp(name, "--version")) {
+        printf("oubli %s\n", OB_VERSION);
+        return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+    }
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "-?"))
+        return run(command_find("help"), 1, help);
+    command = command_find(name);
+    if (!command)
+        return unknown_command(name);
+    return run(command, argc - 1, (const char **)argv + 1);
+}
