@@ -74,16 +74,20 @@ double ob_t975(size_t df)
     return (low + high) / 2;
 }
 
-void ob_interval(struct ob_interval *out, const double *x, size_t n)
+double ob_mean(const double *x, size_t n)
 {
-    double sum = 0, square = 0;
+    double sum = 0;
 
-    *out = (struct ob_interval){ .n = n, .mean = NAN, .sd = NAN, .half = NAN };
-    if (!n)
-        return;
     for (size_t i = 0; i < n; i++)
         sum += x[i];
-    out->mean = sum / (double)n;
+    return n ? sum / (double)n : NAN;
+}
+
+void ob_interval(struct ob_interval *out, const double *x, size_t n)
+{
+    double square = 0;
+
+    *out = (struct ob_interval){ .n = n, .mean = ob_mean(x, n), .sd = NAN, .half = NAN };
     if (n < 2)
         return;
     for (size_t i = 0; i < n; i++)

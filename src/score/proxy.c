@@ -67,8 +67,11 @@ int ob_scores_from_events(struct ob_scores **out, const struct ob_events *e, con
     if (e->epochs < 1)
         return ob_fail(err, OB_EFORMAT, "the events hold no whole epoch");
     OB_TRY(ob_scores_new(&s, kind, "events", e->n_file, err));
-    for (size_t i = 0; i < ids->n; i++)
-        s->value[ids->id[i]] = (float)signed_value(kind, sum[i] / (double)e->epochs, raw);
+    for (size_t i = 0; i < ids->n; i++) {
+        float mean = (float)(sum[i] / (double)e->epochs); /* as an events file holds it */
+
+        s->value[ids->id[i]] = (float)signed_value(kind, mean, raw);
+    }
     ob_scores_count(s);
     s->info.raw = raw != 0;
     rc = set_origin(s, json_pack("{s:I}", "epochs", (json_int_t)e->epochs), err);
