@@ -1,0 +1,207 @@
+/* u_train.c - training learns, records events as defined, and goes on after an interruption. */
+#include "common.h"
+
+#include <math.h>
+
+#include "base/io.h"
+#include "nn/model.h"
+#include "run/train.h"
+
+static const char *const spec = "synth:longtail,train=200,test=100,classes=4";
+
+struct world {
+    struct ob_ctx *ctx;
+    struct ob_data *data;
+    int asked, stop_at; /* the stop callback says yes at the stop_at-th question */
+};
+
+static int stop(void *arg)
+{
+    struct world *w = arg;
+
+    return ++w->asked == w->stop_at;
+}
+
+static void begin(struct world *w, int n_threads)
+{
+    struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
+
+    o.n_threads = n_threads;
+    o.stop = stop;
+    o.arg = w;
+    *w = (struct world){ 0 };
+    must(ob_ctx_new(&w->ctx, &o, err));
+    must(ob_data_open(&w->data, w->ctx, spec, err));
+}
+
+static void end(struct world *w)
+{
+    ob_data_free(w->data);
+    ob_ctx_free(w->ctx);
+}
+
+static struct ob_model *fresh(struct world *w)
+{
+    const struct ob_data_info *i = ob_data_info(w->data);
+    struct ob_model *m;
+
+    must(ob_model_new(&m, w->ctx, "cnn,width=0.25", i->channels, i->height, i->width, i->n_classes,
+                      5, err));
+    return m;
+}
+
+static struct ob_train_opts options(void)
+{
+    struct ob_train_opts o = OB_TRAIN_OPTS_INIT;
+
+    ob_recipe_default(&o.recipe, NULL, "cnn");
+    o.recipe.epochs = 6;
+    o.recipe.batch = 32;
+    o.recipe.lr = 0.05;
+    snprintf(o.recipe.augment, sizeof(o.recipe.augment), "crop-flip");
+    o.seed = 9;
+    return o;
+}
+
+static void digest(const struct ob_model *m, char hex[65])
+{
+    must(ob_model_digest(m, hex, err));
+}
+
+static void learns(void **state)
+{
+    struct ob_train_opts o = options();
+    struct ob_events *e;
+    struct ob_model *m;
+    struct ob_cost cost;
+    struct world w;
+
+    (void)state;
+    begin(&w, 2);
+    m = fresh(&w);
+    snprintf(o.recipe.augment, sizeof(o.recipe.augment), "none");
+    o.recipe.epochs = 25;
+    o.events = &e;
+    must(ob_train(&cost, m, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err));
+    assert_int_equal(cost.images, 25 * 200);
+    assert_true(cost.accuracy > 0.9);
+    assert_non_null(ob_model_meta(m, "recipe"));
+    assert_int_equal(e->epochs, 25);
+    for (size_t i = 0; i < e->ids->n; i++) {
+        assert_true(e->confidence[i] <= e->max_confidence[i] + 1e-9);
+        assert_true(e->neg_entropy[i] <= 0 && e->neg_entropy[i] >= -25 * log(4) - 1e-9);
+        assert_true(e->accuracy[i] >= 0 && e->accuracy[i] <= 25);
+    }
+    ob_events_free(e);
+    ob_model_free(m);
+    end(&w);
+}
+
+/* Interrupted in the middle of an epoch, resumed by another process: the same bytes. */
+static void goes_on(void **state)
+{
+    struct ob_train_opts o = options();
+    char checkpoint[200], whole[65], parts[65];
+    struct ob_events *e, *e2;
+    struct ob_model *m;
+    struct world w;
+
+    (void)state;
+    scratch_file(checkpoint, sizeof(checkpoint), "m.ckpt");
+    o.events = &e;
+    begin(&w, 1);
+    m = fresh(&w);
+    must(ob_train(NULL, m, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err));
+    digest(m, whole);
+    ob_model_free(m);
+
+    o.checkpoint = checkpoint;
+    o.resume = 1;
+    o.events = &e2;
+    w.stop_at = w.asked + 17; /* 7 batches an epoch: in the third */
+    m = fresh(&w);
+    must_fail(ob_train(NULL, m, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err),
+              OB_ECANCELLED, "interrupted");
+    assert_null(e2);
+    ob_model_free(m);
+    end(&w);
+
+    begin(&w, 2);
+    m = fresh(&w);
+    must(ob_train(NULL, m, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err));
+    digest(m, parts);
+    assert_string_equal(whole, parts);
+    assert_memory_equal(e->confidence, e2->confidence, e->ids->n * sizeof(double));
+    assert_memory_equal(e->loss, e2->loss, e->ids->n * sizeof(double));
+    ob_model_free(m);
+
+    o.recipe.lr = 0.06;
+    m = fresh(&w);
+    ob_events_free(e2);
+    must_fail(ob_train(NULL, m, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err), OB_EFORMAT,
+              "lr is 0.05 there and 0.06 here");
+    must(ob_train_done(&o, err));
+    assert_false(ob_file_exists(checkpoint));
+    ob_model_free(m);
+    ob_events_free(e);
+    end(&w);
+}
+
+static void events_file(void **state)
+{
+    struct ob_train_opts o = options();
+    struct ob_events *e, *r;
+    struct ob_model *m;
+    struct world w;
+    char path[200];
+
+    (void)state;
+    begin(&w, 2);
+    m = fresh(&w);
+    o.recipe.epochs = 2;
+    o.events = &e;
+    must(ob_train(NULL, m, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err));
+    scratch_file(path, sizeof(path), "e.npz");
+    must(ob_events_write(e, path, err));
+    must(ob_events_read(&r, path, err));
+    assert_int_equal(r->epochs, 2);
+    assert_int_equal(r->n_file, 200);
+    assert_true(ob_ids_equal(r->own_ids, e->ids));
+    for (size_t i = 0; i < e->ids->n; i++)
+        assert_true(fabs(r->loss[i] - e->loss[i]) < 1e-5 * (1 + fabs(e->loss[i])));
+    must_fail(ob_events_read(&r, scratch_file(path, sizeof(path), "none"), err), OB_ENOTFOUND,
+              "none");
+    ob_events_free(r);
+    ob_events_free(e);
+    ob_model_free(m);
+    end(&w);
+}
+
+static void diverges(void **state)
+{
+    struct ob_train_opts o = options();
+    struct ob_model *m;
+    struct world w;
+
+    (void)state;
+    begin(&w, 2);
+    m = fresh(&w);
+    o.recipe.lr = 1e6;
+    o.recipe.weight_decay = 1e6;
+    must_fail(ob_train(NULL, m, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err),
+              OB_EDIVERGED, "finite");
+    ob_model_free(m);
+    end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(learns),
+        cmocka_unit_test(goes_on),
+        cmocka_unit_test(events_file),
+        cmocka_unit_test(diverges),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
