@@ -188,8 +188,8 @@ static void diverges(void **state)
     m = fresh(&w);
     o.recipe.lr = 1e6;
     o.recipe.weight_decay = 1e6;
-    must_fail(ob_train(NULL, m, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err),
-              OB_EDIVERGED, "finite");
+    must_fail(ob_train(NULL, m, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err), OB_EDIVERGED,
+              "finite");
     ob_model_free(m);
     end(&w);
 }

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""peer_torch.py - images/s of the same networks in PyTorch: the peer that script/bench compares with.
+
+    bench/peer_torch.py NET CxHxW BATCH THREADS train|infer [SECONDS]
+
+One line: the median over steps of images per second. The step is the same as ours: zero the gradients,
+forward, cross entropy, backward, SGD with momentum 0.9 and weight decay 5e-4, on data already in memory.
+"""
+import sys
+import time
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Cnn(nn.Module):
+    def __init__(self, c, h, w, classes=10):
+        super().__init__()
+        for i, (a, b) in enumerate(((c, 32), (32, 64), (64, 128)), 1):
+            setattr(self, f"conv{i}", nn.Conv2d(a, b, 3, padding=1, bias=False))
+            setattr(self, f"bn{i}", nn.BatchNorm2d(b))
+        self.fc = nn.Linear(128 * (h // 8) * (w // 8), classes)
+
+    def forward(self, x):
+        for i in (1, 2, 3):
+            x = F.max_pool2d(F.relu(getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(x))), 2)
+        return self.fc(x.flatten(1))
+
+
+class Block(nn.Module):
+    def __init__(self, a, b, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(a, b, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(b)
+        self.conv2 = nn.Conv2d(b, b, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(b)
+        self.stride, self.pad = stride, (b - a) // 2
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if self.stride > 1:
+            x = F.pad(x[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, self.pad, self.pad))
+        return F.relu(y + x)
+
+
+class Resnet20(nn.Module):
+    def __init__(self, c, h, w, classes=10):
+        super().__init__()
+        self.conv1 = nn.Conv2d(c, 16, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        layers, a = [], 16
+        for b, stride in ((16, 1), (32, 2), (64, 2)):
+            for i in range(3):
+                layers.append(Block(a, b, stride if i == 0 else 1))
+                a = b
+        self.layers = nn.Sequential(*layers)
+        self.fc = nn.Linear(64, classes)
+
+    def forward(self, x):
+        x = self.layers(F.relu(self.bn1(self.conv1(x))))
+        return self.fc(x.mean((2, 3)))
+
+
+def main():
+    net, shape, batch, threads, mode = sys.argv[1:6]
+    seconds = float(sys.argv[6]) if len(sys.argv) > 6 else 4.0
+    torch.set_num_threads(int(threads))
+    torch.manual_seed(1)
+    c, h, w = map(int, shape.split("x"))
+    n = int(batch)
+    model = {"cnn": Cnn, "resnet20": Resnet20}[net](c, h, w)
+    x, y = torch.rand(n, c, h, w), torch.randint(0, 10, (n,))
+    opt = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
+
+    def train():
+        opt.zero_grad()
+        F.cross_entropy(model((x - 0.5) / 0.25), y).backward()
+        opt.step()
+
+    def infer():
+        with torch.no_grad():
+            model((x - 0.5) / 0.25)
+
+    model.train(mode == "train")
+    step = train if mode == "train" else infer
+    for _ in range(3):
+        step()
+    times, end = [], time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times) < 5:
+        t = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - t)
+    times.sort()
+    print(f"{n / times[len(times) // 2]:.1f}")
+
+
+main()
