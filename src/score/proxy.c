@@ -26,7 +26,7 @@ static double signed_value(const char *kind, double v, int raw)
 {
     if (raw)
         return v;
-    return strcmp(kind, "entropy") && strcmp(kind, "margin") ? 1 - v : -v;
+    return strcmp(kind, "entropy") && strcmp(kind, "margin") ? 1 - v : 0 - v;
 }
 
 static int set_origin(struct ob_scores *s, json_t *origin, struct ob_err *err)
@@ -83,19 +83,10 @@ int ob_scores_from_events(struct ob_scores **out, const struct ob_events *e, con
     return OB_OK;
 }
 
-typedef double measure(const double *p, int c, int label);
-
-static double confidence(const double *p, int c, int label)
-{
-    (void)c;
-    return p[label];
-}
-
-static double neg_entropy(const double *p, int c, int label)
+static double neg_entropy(const double *p, int c)
 {
     double sum = 0;
 
-    (void)label;
     for (int i = 0; i < c; i++)
         sum += p[i] > 0 ? p[i] * log(p[i]) : 0;
     return sum;
@@ -111,13 +102,13 @@ static double margin(const double *p, int c, int label)
     return p[label] - other;
 }
 
-static measure *model_measure(const char *kind)
+double ob_proxy(const char *kind, int raw, const double *p, int c, int label)
 {
     if (!strcmp(kind, "confidence"))
-        return confidence;
+        return signed_value(kind, p[label], raw);
     if (!strcmp(kind, "entropy"))
-        return neg_entropy;
-    return strcmp(kind, "margin") ? NULL : margin;
+        return signed_value(kind, neg_entropy(p, c), raw);
+    return strcmp(kind, "margin") ? NAN : signed_value(kind, margin(p, c, label), raw);
 }
 
 static int model_origin(struct ob_scores *s, const struct ob_model *m, const struct ob_data *d,
@@ -136,7 +127,6 @@ static int model_origin(struct ob_scores *s, const struct ob_model *m, const str
 int ob_scores_from_model(struct ob_scores **out, const struct ob_model *m, const struct ob_data *d,
                          const struct ob_ids *ids, const char *kind, int raw, struct ob_err *err)
 {
-    measure *of = model_measure(kind);
     int c = ob_model_n_classes(m);
     struct ob_scores *s = NULL;
     float *logits = NULL;
@@ -145,7 +135,7 @@ int ob_scores_from_model(struct ob_scores **out, const struct ob_model *m, const
     int rc;
 
     *out = NULL;
-    if (!of)
+    if (strcmp(kind, "confidence") && strcmp(kind, "entropy") && strcmp(kind, "margin"))
         return ob_fail(err, OB_EINVAL,
                        "no score '%s' comes from a finished model; there are confidence, entropy, "
                        "margin",
@@ -158,8 +148,8 @@ int ob_scores_from_model(struct ob_scores **out, const struct ob_model *m, const
     OB_GO(ob_predict(logits, NULL, m, d, OB_TRAIN, ids, err));
     for (size_t i = 0; i < ids->n; i++) {
         ob_softmax(p, logits + i * (size_t)c, c);
-        s->value[ids->id[i]] = (float)signed_value(
-            kind, of(p, c, ob_data_label(d, OB_TRAIN, ids->id[i])), raw);
+        s->value[ids->id[i]] = (float)ob_proxy(kind, raw, p, c,
+                                               ob_data_label(d, OB_TRAIN, ids->id[i]));
     }
     ob_scores_count(s);
     s->info.raw = raw != 0;

@@ -17,5 +17,8 @@ int ob_scores_new(struct ob_scores **out, const char *kind, const char *source, 
 void ob_scores_count(struct ob_scores *s); /* brings info.n_scored up to date */
 /* Doubles as NaN-free ranks with ties averaged (1-based). */
 int ob_ranks(double *rank, const double *x, size_t n, struct ob_err *err);
+/* proxy.c - the post-hoc score `kind` of an example with class probabilities p[c]; NaN: no such
+ * kind. */
+double ob_proxy(const char *kind, int raw, const double *p, int c, int label);
 
 #endif
