@@ -1,0 +1,205 @@
+/* cmd_methods.c - oubli methods [NAME]: the unlearning methods there are. */
+#include <math.h>
+#include <string.h>
+
+#include "cmd.h"
+
+static const char *type_name(const struct ob_option *o)
+{
+    return o->type == OB_OPT_INT ? "int" : o->type == OB_OPT_FLOAT ? "float" : "choice";
+}
+
+/* The k-th of "a,b,c"; *n is its length, 0 past the last. */
+static const char *choice(const char *list, int k, int *n)
+{
+    const char *p = list ? list : "";
+
+    for (; k > 0 && *p; k--) {
+        p += strcspn(p, ",");
+        p += *p == ',';
+    }
+    *n = (int)strcspn(p, ",");
+    return p;
+}
+
+static json_t *words(const char *list)
+{
+    json_t *array = json_array();
+    const char *p;
+    int n;
+
+    for (int k = 0; p = choice(list, k, &n), n > 0; k++) {
+        p += strspn(p, " ");
+        json_array_append_new(array, json_stringn(p, strcspn(p, ",")));
+    }
+    return array;
+}
+
+static void put_value(json_t *object, const char *key, const struct ob_option *o, double x)
+{
+    if (isfinite(x) && o->type == OB_OPT_INT)
+        json_object_set_new(object, key, json_integer((json_int_t)x));
+    else
+        put_number(object, key, x);
+}
+
+static json_t *setting_json(const struct ob_option *o)
+{
+    json_t *j = json_object();
+
+    put_text(j, "name", o->name);
+    put_text(j, "type", type_name(o));
+    if (o->type == OB_OPT_CHOICE) {
+        int n;
+        const char *p = choice(o->choices, (int)o->def, &n);
+
+        json_object_set_new(j, "default", json_stringn(p, (size_t)n));
+        json_object_set_new(j, "choices", words(o->choices));
+    } else {
+        put_value(j, "default", o, o->def);
+        put_value(j, "min", o, o->min);
+        put_value(j, "max", o, o->max);
+    }
+    put_text(j, "help", o->help);
+    put_text(j, "range", o->range);
+    return j;
+}
+
+static json_t *method_json(const struct ob_method *m)
+{
+    struct ob_method_info i;
+    json_t *j = json_object(), *settings = json_array();
+
+    ob_method_info(m, &i);
+    put_text(j, "name", i.name);
+    put_text(j, "title", i.title);
+    put_text(j, "cite", i.cite);
+    put_text(j, "formula", i.formula);
+    put_text(j, "differs", i.differs);
+    json_object_set_new(j, "needs", words(i.needs));
+    for (size_t k = 0; k < i.n_options; k++)
+        json_array_append_new(settings, setting_json(ob_method_option(m, k)));
+    json_object_set_new(j, "settings", settings);
+    return j;
+}
+
+static int list_methods(struct cmd *c)
+{
+    struct table *t = NULL;
+    json_t *all = c->json ? json_array() : NULL;
+    const struct ob_method *m;
+    struct ob_method_info i;
+
+    if (!c->json)
+        t = table_new("llll");
+    for (size_t k = 0; (m = ob_method_at(k)); k++) {
+        if (c->json) {
+            json_array_append_new(all, method_json(m));
+            continue;
+        }
+        ob_method_info(m, &i);
+        table_cell(t, "%s", i.name);
+        table_cell(t, "%s", i.title);
+        table_cell(t, "%s", i.cite ? i.cite : "");
+        table_cell(t, "%s%s", i.needs && i.needs[0] ? "needs " : "", i.needs ? i.needs : "");
+    }
+    if (c->json)
+        return print_json(c, all);
+    table_print(t, stdout);
+    return OB_OK;
+}
+
+static void range_text(char *text, size_t room, const struct ob_option *o)
+{
+    if (o->type == OB_OPT_CHOICE)
+        snprintf(text, room, "%s", o->choices);
+    else if (isfinite(o->max) && o->max < 1e9)
+        snprintf(text, room, "%g to %g", o->min, o->max);
+    else
+        snprintf(text, room, "%g or more", o->min);
+}
+
+static void print_settings(const struct ob_method *m, size_t n)
+{
+    struct table *t = table_new("lllll");
+
+    table_cell(t, "  setting");
+    table_cell(t, "default");
+    table_cell(t, "range");
+    table_cell(t, "in the paper");
+    table_cell(t, "what");
+    for (size_t k = 0; k < n; k++) {
+        const struct ob_option *o = ob_method_option(m, k);
+        char range[128];
+
+        range_text(range, sizeof(range), o);
+        table_cell(t, "  %s", o->name);
+        if (o->type == OB_OPT_CHOICE) {
+            int letters;
+            const char *p = choice(o->choices, (int)o->def, &letters);
+
+            table_cell(t, "%.*s", letters, p);
+        } else {
+            table_cell(t, "%g", o->def);
+        }
+        table_cell(t, "%s", range);
+        table_cell(t, "%s", o->range ? o->range : "");
+        table_cell(t, "%s", o->help);
+    }
+    table_print(t, stdout);
+}
+
+/* A text of several lines, each moved in by two. */
+static void print_indented(const char *text)
+{
+    while (*text) {
+        int n = (int)strcspn(text, "\n");
+
+        printf("  %.*s\n", n, text);
+        text += n + (text[n] == '\n');
+    }
+}
+
+static int explain(struct cmd *c, const char *name)
+{
+    const struct ob_method *m = ob_method_find(name);
+    struct ob_method_info i;
+
+    if (!m) {
+        const char *near = ob_method_nearest(name);
+
+        return near ? cmd_fail(c, OB_EINVAL, "there is no method '%s'; did you mean '%s'?", name,
+                               near)
+                    : cmd_fail(c, OB_EINVAL, "there is no method '%s'; 'oubli methods' lists them",
+                               name);
+    }
+    if (c->json)
+        return print_json(c, method_json(m));
+    ob_method_info(m, &i);
+    printf("%s - %s\n", i.name, i.title);
+    if (i.cite && i.cite[0])
+        printf("source: %s\n", i.cite);
+    if (i.needs && i.needs[0])
+        printf("needs: %s\n", i.needs);
+    if (i.formula && i.formula[0]) {
+        printf("\nFormula:\n");
+        print_indented(i.formula);
+    }
+    if (i.n_options) {
+        printf("\nSettings (--set NAME=VALUE, or %s:NAME=VALUE in --methods):\n", i.name);
+        print_settings(m, i.n_options);
+    }
+    if (i.differs && i.differs[0]) {
+        printf("\nWhere paper and code differ:\n");
+        print_indented(i.differs);
+    }
+    return OB_OK;
+}
+
+int cmd_methods(struct cmd *c, int argc, const char **argv)
+{
+    const struct opt options[] = { { 0 } };
+
+    TRY(cmd_parse(c, options, argc, argv));
+    return c->n_args ? explain(c, c->args[0]) : list_methods(c);
+}

@@ -1,0 +1,173 @@
+/* cmd_score.c - oubli score: how memorized each example is; oubli score compare: two such files. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "setup.h"
+
+struct score {
+    struct inputs_opts in;
+    const char *events, *output;
+    int raw;
+};
+
+static int compare(struct cmd *c)
+{
+    struct ob_scores *a = NULL, *b = NULL;
+    struct ob_compare r;
+    struct table *t;
+    int status;
+
+    if (c->n_args != 3)
+        return cmd_fail(c, OB_EINVAL, "compare takes two score files");
+    GO(input_check(c, c->args[1]));
+    GO(input_check(c, c->args[2]));
+    GO(ob_scores_read(&a, c->args[1], &c->err));
+    GO(ob_scores_read(&b, c->args[2], &c->err));
+    GO(ob_scores_compare(&r, a, b, &c->err));
+    if (c->json) {
+        json_t *j = json_object();
+
+        put_count(j, "n", r.n);
+        put_number(j, "spearman", r.spearman);
+        put_number(j, "spearman_low", r.spearman_low);
+        put_number(j, "spearman_high", r.spearman_high);
+        put_number(j, "pearson", r.pearson);
+        put_number(j, "pearson_low", r.pearson_low);
+        put_number(j, "pearson_high", r.pearson_high);
+        status = print_json(c, j);
+        goto out;
+    }
+    t = table_new("lrl");
+    table_cell(t, "spearman");
+    table_number(t, r.spearman);
+    table_cell(t, "%.3f to %.3f", r.spearman_low, r.spearman_high);
+    table_cell(t, "pearson");
+    table_number(t, r.pearson);
+    table_cell(t, "%.3f to %.3f", r.pearson_low, r.pearson_high);
+    table_print(t, stdout);
+    printf("over the %zu examples that have both; 95 %% intervals\n", r.n);
+out:
+    ob_scores_free(b);
+    ob_scores_free(a);
+    return status;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+
+    return (x > y) - (x < y);
+}
+
+static int print_scores(struct cmd *c, const struct ob_scores *s, const char *path)
+{
+    const struct ob_scores_info *i = ob_scores_info(s);
+    float *v = cmd_alloc(c, i->n + 1, sizeof(*v));
+    size_t n = 0;
+
+    for (size_t k = 0; k < i->n; k++)
+        if (!isnan(ob_scores_value(s)[k]))
+            v[n++] = ob_scores_value(s)[k];
+    qsort(v, n, sizeof(*v), by_value);
+    if (c->json) {
+        json_t *j = json_pack("{s:s,s:s,s:s,s:I,s:I}", "output", path, "kind", i->kind, "source",
+                              i->source, "n", (json_int_t)i->n, "n_scored", (json_int_t)n);
+
+        put_number(j, "images", i->images);
+        if (n) {
+            put_number(j, "min", v[0]);
+            put_number(j, "median", v[n / 2]);
+            put_number(j, "max", v[n - 1]);
+        }
+        return print_json(c, j);
+    }
+    printf("%s from %s for %zu of %zu examples in '%s'\n", i->kind, i->source, n, i->n, path);
+    if (n)
+        printf("smallest %.4f, middle %.4f, largest %.4f\n", v[0], v[n / 2], v[n - 1]);
+    return OB_OK;
+}
+
+static int unknown_kind(struct cmd *c, const char *kind)
+{
+    static const char *const kinds[] = { "confidence", "max-confidence", "entropy",
+                                         "accuracy",   "margin",         "compare" };
+    const char *near = NULL;
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (!strcmp(kind, kinds[i]))
+            return OB_OK;
+        if (!near && word_is_near(kind, kinds[i]))
+            near = kinds[i];
+    }
+    if (near)
+        return cmd_fail(c, OB_EINVAL, "there is no score '%s'; did you mean '%s'?", kind, near);
+    return cmd_fail(c, OB_EINVAL, "there is no score '%s'; 'oubli help score' lists them", kind);
+}
+
+static int from_events(struct cmd *c, const struct score *s, struct ob_scores **out)
+{
+    struct ob_events *e = NULL;
+    int status;
+
+    TRY(input_check(c, s->events));
+    TRY(ob_events_read(&e, s->events, &c->err));
+    status = ob_scores_from_events(out, e, c->args[0], s->raw, &c->err);
+    ob_events_free(e);
+    return status;
+}
+
+static int from_model(struct cmd *c, const struct score *s, struct ob_scores **out)
+{
+    struct inputs in;
+    int status;
+
+    TRY(cmd_start(c));
+    TRY(inputs_open(c, &in, &s->in, OTHER_DATA_REFUSED));
+    status = ob_scores_from_model(out, in.model, in.data, ob_split_train(in.split), c->args[0],
+                                  s->raw, &c->err);
+    inputs_release(&in);
+    return status;
+}
+
+static int run(struct cmd *c, const struct score *s)
+{
+    struct ob_scores *scores = NULL;
+    int status;
+
+    if (c->n_args != 1)
+        return cmd_fail(c, OB_EINVAL, "'%s' is one too many", c->args[1]);
+    TRY(unknown_kind(c, c->args[0]));
+    TRY(cmd_need(c, "output", s->output));
+    if (s->events && (s->in.data || s->in.model))
+        return cmd_fail(c, OB_EINVAL, "either --events, or --data and --model");
+    if (!s->events && !(s->in.data && s->in.model))
+        return cmd_fail(c, OB_EINVAL, "--events is needed, or --data and --model");
+    TRY(output_check(c, s->output));
+    TRY(output_check(c, json_beside(c, s->output)));
+    GO(s->events ? from_events(c, s, &scores) : from_model(c, s, &scores));
+    GO(ob_scores_write(scores, s->output, &c->err));
+    GO(print_scores(c, scores, s->output));
+out:
+    ob_scores_free(scores);
+    return status;
+}
+
+int cmd_score(struct cmd *c, int argc, const char **argv)
+{
+    struct score s = { .in = INPUTS_OPTS_INIT };
+    const struct opt options[] = {
+        { "events", 'e', OPT_TEXT, &s.events, "learning events of 'oubli train --events'", "FILE" },
+        INPUTS_OPTIONS(&s.in),
+        ANY_DATA_OPTION(&s.in),
+        { "raw", 0, OPT_FLAG, &s.raw, "as the papers define it, whatever its direction", NULL },
+        { "output", 'o', OPT_TEXT, &s.output,
+          "the scores to write (.npy; how they were made goes "
+          "to .json)",
+          "FILE" },
+        { 0 },
+    };
+
+    TRY(cmd_parse(c, options, argc, argv));
+    return !strcmp(c->args[0], "compare") ? compare(c) : run(c, &s);
+}

@@ -1,0 +1,67 @@
+/* setup.h - what most commands begin with: a data set, a model, the split that binds them. */
+#ifndef OUBLI_SETUP_H
+#define OUBLI_SETUP_H
+
+#include "cmd.h"
+
+/* Options that say which data and which model, as the command line gave them. */
+struct inputs_opts {
+    const char *data, *model, *arch, *normalize;
+    double val;
+    uint32_t split_seed;
+    int any_data;
+};
+#define INPUTS_OPTS_INIT                                                                           \
+    {                                                                                              \
+        .split_seed = 1                                                                            \
+    }
+#define INPUTS_OPTIONS(o)                                                                          \
+    { "data", 'd', OPT_TEXT, &(o)->data, "the data set: idx:DIR, cifar10:DIR, npy:DIR, synth:...", \
+      "SPEC" },                                                                                    \
+        { "model", 'm', OPT_TEXT, &(o)->model, "the model", "FILE" },                              \
+        { "arch", 'a', OPT_TEXT, &(o)->arch, "network of a model that does not say it itself",     \
+          "NAME" },                                                                                \
+        { "normalize",                                                                             \
+          0,                                                                                       \
+          OPT_TEXT,                                                                                \
+          &(o)->normalize,                                                                         \
+          "normalisation of a model that has none: cifar10, none, ... or M1,M2,M3/S1,S2,S3",       \
+          "WHAT" },                                                                                \
+        { "val",                                                                                   \
+          0,                                                                                       \
+          OPT_FLOAT,                                                                               \
+          &(o)->val,                                                                               \
+          "validation share, for a model that records no split (default 0)",                       \
+          "F" },                                                                                   \
+    {                                                                                              \
+        "split-seed", 0, OPT_SEED32, &(o)->split_seed, "and its seed (default 1)", "N"             \
+    }
+#define ANY_DATA_OPTION(o)                                                                         \
+    {                                                                                              \
+        "any-data", 0, OPT_FLAG, &(o)->any_data, "take data that the model was not trained on",    \
+            NULL                                                                                   \
+    }
+
+enum other_data { OTHER_DATA_REFUSED, OTHER_DATA_WARNED };
+
+struct inputs {
+    struct ob_data *data;
+    struct ob_model *model; /* NULL where no model was asked for */
+    struct ob_split *split;
+};
+/* Needs c->ctx. A spec without train= takes the subset that the model was trained on; one that
+ * contradicts it is OB_EFORMAT, and so are other data unless they are allowed or only warned of. */
+int inputs_open(struct cmd *c, struct inputs *in, const struct inputs_opts *o,
+                enum other_data other);
+void inputs_release(struct inputs *in);
+
+/* A retrained model to compare with: same shape, same split. */
+int reference_open(struct cmd *c, struct ob_model **out, const char *path, const struct inputs *in,
+                   const struct inputs_opts *o);
+/* A set of ids that lies inside the training part and leaves something of it. */
+int forget_open(struct cmd *c, struct ob_ids **out, const char *path, const struct inputs *in);
+
+/* A digest of a set of ids, for metadata and comments; "" for NULL. */
+const char *ids_digest(struct cmd *c, const struct ob_ids *ids);
+
+#endif

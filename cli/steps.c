@@ -1,0 +1,239 @@
+/* steps.c - makes a plan from options, shows it, carries it out and tells what it cost. */
+#include "steps.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_CUTS = 64, SHOWN_IDS = 20 };
+
+/* ---- making ---- */
+
+int refine_check(struct cmd *c, const struct refine_args *r)
+{
+    if (r->order && strcmp(r->order, "low-high") && strcmp(r->order, "high-low"))
+        return cmd_fail(c, OB_EINVAL, "--order is low-high or high-low, not '%s'", r->order);
+    if (r->cuts && (cmd_given(c, "parts") || r->random))
+        return cmd_fail(c, OB_EINVAL, "--cuts goes without --parts and --parts-random");
+    if (cmd_given(c, "parts") && r->parts < 1)
+        return cmd_fail(c, OB_EINVAL, "--parts is at least 1");
+    return input_check(c, r->scores);
+}
+
+static int read_cuts(struct cmd *c, const char *text, double *cut, size_t *n)
+{
+    for (const char *p = text; p; p = strchr(p, ',')) {
+        p += *p == ',';
+        if (*n == MOST_CUTS ||
+            !parse_double(cmd_textf(c, "%.*s", (int)strcspn(p, ","), p), &cut[*n]))
+            return cmd_fail(c, OB_EINVAL,
+                            "--cuts takes at most %d numbers, as in 0.2,0.7, not '%s'", MOST_CUTS,
+                            text);
+        if (*n && !(cut[*n] > cut[*n - 1]))
+            return cmd_fail(c, OB_EINVAL, "--cuts must rise: %s", text);
+        (*n)++;
+    }
+    return OB_OK;
+}
+
+int refine_make(struct cmd *c, struct ob_plan **out, const struct refine_args *r,
+                const struct inputs *in, const struct ob_ids *forget,
+                const struct ob_scores *scores)
+{
+    struct ob_refine_opts o = { .size = sizeof(o), .n_parts = r->parts, .seed = c->seed };
+    double cut[MOST_CUTS];
+
+    if (r->cuts) {
+        TRY(read_cuts(c, r->cuts, cut, &o.n_cuts));
+        o.cuts = cut;
+    }
+    o.high_to_low = r->order && !strcmp(r->order, "high-low");
+    o.random = r->random;
+    o.methods = r->methods ? r->methods : "none,finetune,salun";
+    return ob_refine(out, in->data, in->model, ob_split_train(in->split), forget, scores, &o,
+                     &c->err);
+}
+
+/* ---- showing ---- */
+
+static const char *method_name(const struct ob_method *m)
+{
+    struct ob_method_info i;
+
+    ob_method_info(m, &i);
+    return i.name;
+}
+
+json_t *plan_json(const struct ob_plan *p)
+{
+    json_t *steps = json_array();
+
+    for (size_t i = 0; i < ob_plan_n(p); i++) {
+        struct ob_step s;
+        json_t *j = json_object();
+
+        ob_plan_step(p, i, &s);
+        put_text(j, "name", s.name);
+        put_text(j, "method", method_name(s.method));
+        put_count(j, "forget", ob_ids_n(s.forget));
+        put_count(j, "retain", ob_ids_n(s.retain));
+        json_object_set_new(j, "settings", json_settings(s.settings));
+        json_array_append_new(steps, j);
+    }
+    return steps;
+}
+
+void plan_print(const struct ob_plan *p)
+{
+    struct table *t = table_new("rllrrl");
+
+    table_cell(t, "step");
+    table_cell(t, "part");
+    table_cell(t, "method");
+    table_cell(t, "forget");
+    table_cell(t, "retain");
+    table_cell(t, "settings");
+    for (size_t i = 0; i < ob_plan_n(p); i++) {
+        struct ob_step s;
+
+        ob_plan_step(p, i, &s);
+        table_cell(t, "%zu", i + 1);
+        table_cell(t, "%s", s.name);
+        table_cell(t, "%s", method_name(s.method));
+        table_cell(t, "%zu", ob_ids_n(s.forget));
+        table_cell(t, "%zu", ob_ids_n(s.retain));
+        table_cell(t, "%s", s.settings[0] ? s.settings : "as they come");
+    }
+    table_print(t, stdout);
+}
+
+/* ---- carrying out ---- */
+
+/* The forget ids that no method acted on. */
+static int untouched(struct cmd *c, struct ob_ids **out, const struct ob_data *d,
+                     const struct ob_plan *p)
+{
+    size_t limit = ob_data_info(d)->n_file[OB_TRAIN];
+
+    *out = NULL;
+    for (size_t i = 0; i < ob_plan_n(p); i++) {
+        struct ob_ids *both = NULL;
+        struct ob_step s;
+
+        ob_plan_step(p, i, &s);
+        if (strcmp(method_name(s.method), "none"))
+            continue;
+        if (*out)
+            TRY(ob_ids_union(&both, *out, s.forget, &c->err));
+        else
+            TRY(ob_ids_new(&both, ob_ids_list(s.forget), ob_ids_n(s.forget), limit, &c->err));
+        ob_ids_free(*out);
+        *out = both;
+    }
+    return OB_OK;
+}
+
+static json_t *step_json(const struct ob_step_result *r)
+{
+    json_t *j = json_object();
+
+    put_text(j, "name", r->name);
+    put_text(j, "method", method_name(r->method));
+    put_count(j, "forget", r->n_forget);
+    put_count(j, "retain", r->n_retain);
+    put_count(j, "images", r->cost.images);
+    put_count(j, "images_forward", r->cost.images_forward);
+    put_number(j, "seconds", r->cost.seconds);
+    json_object_set_new(j, "settings", json_settings(r->settings));
+    if (r->resumed)
+        json_object_set_new(j, "resumed", json_true());
+    return j;
+}
+
+static int result_json(struct cmd *c, const struct steps_run *how, const struct ob_cost *cost,
+                       const struct ob_step_result *r, size_t n, const struct ob_ids *left)
+{
+    json_t *j = json_object(), *final = json_object(), *steps = json_array();
+
+    put_text(j, "output", how->output);
+    put_number(j, "seconds", cost->seconds);
+    put_count(j, "images", cost->images);
+    put_count(j, "images_forward", cost->images_forward);
+    put_number(j, "images_per_second",
+               cost->seconds > 0 ? (double)cost->images / cost->seconds : NAN);
+    put_count(j, "peak_bytes", ob_peak_bytes());
+    put_number(final, "loss", cost->loss);
+    put_number(final, "accuracy", cost->accuracy);
+    json_object_set_new(j, "final", final);
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(steps, step_json(&r[i]));
+    json_object_set_new(j, "steps", steps);
+    json_object_set_new(j, "untouched", left ? json_ids(left) : json_array());
+    return print_json(c, j);
+}
+
+static void print_untouched(const struct ob_ids *left)
+{
+    size_t n = left ? ob_ids_n(left) : 0;
+
+    if (!n)
+        return;
+    printf("\nno method acted on %zu of the forget ids (parts with method none):", n);
+    for (size_t i = 0; i < n && i < SHOWN_IDS; i++)
+        printf(" %u", ob_ids_list(left)[i]);
+    printf("%s\n", n > SHOWN_IDS ? " ..." : "");
+}
+
+static void result_table(const struct steps_run *how, const struct ob_cost *cost,
+                         const struct ob_step_result *r, size_t n, const struct ob_ids *left)
+{
+    struct table *t = table_new("rllrrrrl");
+    static const char *const head[] = { "step",   "part",    "method", "forget",
+                                        "images", "forward", "time",   "settings" };
+
+    for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++)
+        table_cell(t, "%s", head[i]);
+    for (size_t i = 0; i < n; i++) {
+        table_cell(t, "%zu", i + 1);
+        table_cell(t, "%s", r[i].name);
+        table_cell(t, "%s", method_name(r[i].method));
+        table_cell(t, "%zu", r[i].n_forget);
+        table_cell(t, "%llu", (unsigned long long)r[i].cost.images);
+        table_cell(t, "%llu", (unsigned long long)r[i].cost.images_forward);
+        table_cell(t, "%.1f s", r[i].cost.seconds);
+        table_cell(t, "%s%s", r[i].settings, r[i].resumed ? " (kept)" : "");
+    }
+    table_print(t, stdout);
+    print_untouched(left);
+    printf("\nmodel  %s\ncost   %.1f s, %llu images\n", how->output, cost->seconds,
+           (unsigned long long)cost->images);
+}
+
+int steps_run(struct cmd *c, struct inputs *in, const struct ob_plan *p,
+              const struct steps_run *how)
+{
+    size_t n = ob_plan_n(p);
+    struct ob_step_result *r = cmd_alloc(c, n + 1, sizeof(*r));
+    struct ob_rum_opts o = OB_RUM_OPTS_INIT;
+    struct ob_ids *left = NULL;
+    struct ob_cost cost = { .loss = NAN, .accuracy = NAN };
+    int status;
+
+    o.seed = c->seed;
+    o.keep_steps = how->keep_steps;
+    o.any_model = how->any_model;
+    snprintf(c->hint, sizeof(c->hint), "%s",
+             how->keep_steps ? "the same command goes on after the last whole step"
+             : n > 1         ? "nothing was kept; with --keep-steps DIR whole steps are"
+                             : "nothing was kept; the same command starts again");
+    GO(untouched(c, &left, in->data, p));
+    GO(ob_rum(r, &cost, in->model, in->data, in->split, p, &o, &c->err));
+    GO(ob_model_save(in->model, how->output, &c->err));
+    if (c->json)
+        GO(result_json(c, how, &cost, r, n, left));
+    else
+        result_table(how, &cost, r, n, left);
+out:
+    ob_ids_free(left);
+    return status;
+}
