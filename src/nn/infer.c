@@ -1,0 +1,257 @@
+/* infer.c - architecture, width, image size and classes from metadata, names and shapes. */
+#include "nn/infer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+
+/* How a network shows itself in its tensors. */
+struct family {
+    const char *name;
+    const char *has, *has_not[2]; /* tensors that tell it from others */
+    const char *first;            /* its second dimension: channels; NULL: it does not say */
+    const char *widest;           /* its first dimension: the largest hidden width */
+    int width;                    /* of that tensor at factor 1 */
+    const char *last;             /* its first dimension: classes */
+};
+
+static const struct family families[] = {
+    { .name = "resnet20",
+      .has = "layer3.2.conv2.weight",
+      .has_not = { "layer3.3.conv1.weight", "layer4.0.conv1.weight" },
+      .first = "conv1.weight",
+      .widest = "layer3.2.conv2.weight",
+      .width = 64,
+      .last = "fc.weight" },
+    { .name = "cnn",
+      .has = "conv3.weight",
+      .has_not = { "layer1.0.conv1.weight", "conv4.weight" },
+      .first = "conv1.weight",
+      .widest = "conv3.weight",
+      .width = 128,
+      .last = "fc.weight" },
+    { .name = "mlp",
+      .has = "fc3.weight",
+      .has_not = { "conv1.weight", "fc4.weight" },
+      .widest = "fc1.weight",
+      .width = 256,
+      .last = "fc3.weight" },
+};
+#define N_FAMILIES (sizeof(families) / sizeof(families[0]))
+
+struct sizes {
+    int c, h, w, classes; /* 0: not known yet */
+};
+
+/* Dimension `i` of a tensor, 0 where it has none or one that no network has. */
+static int dim(const struct ob_tensors *t, const char *name, int i)
+{
+    const struct ob_tensor *x = name ? obi_tensors_find(t, name) : NULL;
+
+    return x && i < x->rank && x->shape[i] <= 1 << 24 ? (int)x->shape[i] : 0;
+}
+
+static const struct family *family_of_tensors(const struct ob_tensors *t)
+{
+    for (size_t i = 0; i < N_FAMILIES; i++) {
+        const struct family *f = &families[i];
+
+        if (obi_tensors_find(t, f->has) && !obi_tensors_find(t, f->has_not[0]) &&
+            !obi_tensors_find(t, f->has_not[1]))
+            return f;
+    }
+    return NULL;
+}
+
+static const struct family *family_of_arch(const char *arch)
+{
+    size_t n = strcspn(arch, ",");
+
+    for (size_t i = 0; i < N_FAMILIES; i++)
+        if (strlen(families[i].name) == n && !strncmp(families[i].name, arch, n))
+            return &families[i];
+    return NULL;
+}
+
+/* The canonical text of an architecture: OB_EINVAL where there is no such one. */
+static int canonical(char out[64], const char *arch, struct ob_err *err)
+{
+    struct ob_net *n;
+
+    OB_TRY(ob_net_new(&n, arch, 3, 32, 32, 10, err));
+    snprintf(out, 64, "%s", n->arch);
+    ob_net_free(n);
+    return OB_OK;
+}
+
+static int infer_arch(char out[64], const struct ob_tensors *t, struct ob_err *err)
+{
+    const struct family *f = family_of_tensors(t);
+    char text[64];
+    int width;
+
+    if (!f)
+        return ob_fail(err, OB_EFORMAT,
+                       "'%s': its tensors ('%s' ...) are not those of a known architecture",
+                       t->file.path, t->t[0].label);
+    width = dim(t, f->widest, 0);
+    if (width == f->width)
+        snprintf(text, sizeof(text), "%s", f->name);
+    else
+        snprintf(text, sizeof(text), "%s,width=%g", f->name, (double)width / f->width);
+    if (canonical(out, text, NULL))
+        return obi_tensor_fail(err, t, f->widest, "no '%s' has a first dimension of %d", f->name,
+                               width);
+    return OB_OK;
+}
+
+static int choose_arch(char out[64], const struct ob_tensors *t, const char *asked,
+                       struct ob_err *err)
+{
+    const char *said = obi_tensors_meta(t, "arch");
+    struct ob_err e = { 0 };
+    char wanted[64];
+
+    if (asked)
+        OB_TRY(canonical(wanted, asked, err));
+    if (said && canonical(out, said, &e))
+        return ob_fail(err, e.code == OB_ENOMEM ? OB_ENOMEM : OB_EFORMAT, "'%s': metadata: %s",
+                       t->file.path, e.msg);
+    if (said && asked && strcmp(out, wanted))
+        return ob_fail(err, OB_EFORMAT, "'%s' holds the architecture '%s', not '%s'", t->file.path,
+                       out, wanted);
+    if (said)
+        return OB_OK;
+    if (!asked)
+        return infer_arch(out, t, err);
+    snprintf(out, 64, "%s", wanted);
+    return OB_OK;
+}
+
+static int read_number(int *out, const char *text, int64_t top)
+{
+    int64_t x;
+
+    if (!ob_str_int(text, &x) || x < 1 || x > top)
+        return 0;
+    *out = (int)x;
+    return 1;
+}
+
+static int read_meta(struct sizes *s, const struct ob_tensors *t, struct ob_err *err)
+{
+    const char *input = obi_tensors_meta(t, "input"), *classes = obi_tensors_meta(t, "classes");
+    char text[64] = "", *second, *third = NULL;
+
+    if (classes && !read_number(&s->classes, classes, 1 << 24))
+        return ob_fail(err, OB_EFORMAT, "'%s': metadata 'classes' is not a number of classes",
+                       t->file.path);
+    if (!input)
+        return OB_OK;
+    if (strlen(input) < sizeof(text))
+        strcpy(text, input);
+    second = strchr(text, ',');
+    if (second) {
+        *second++ = 0;
+        third = strchr(second, ',');
+    }
+    if (third)
+        *third++ = 0;
+    if (!third || !read_number(&s->c, text, 256) || !read_number(&s->h, second, 256) ||
+        !read_number(&s->w, third, 256))
+        return ob_fail(err, OB_EFORMAT, "'%s': metadata 'input' is not CHANNELS,HEIGHT,WIDTH",
+                       t->file.path);
+    return OB_OK;
+}
+
+static int square_root(int n)
+{
+    int r = (int)floor(sqrt((double)n) + 0.5);
+
+    return n > 0 && r * r == n ? r : 0;
+}
+
+static void infer_channels(struct sizes *s, const struct family *f, const struct ob_tensors *t,
+                           const struct ob_load_opts *o)
+{
+    int inputs = dim(t, f->widest, 1);
+
+    if (!s->c && f->first)
+        s->c = dim(t, f->first, 1);
+    if (!s->c)
+        s->c = dim(t, "normalize.mean", 0);
+    if (!s->c)
+        s->c = o->channels;
+    if (!s->c) /* one channel or three: n and n / 3 are never both squares */
+        s->c = square_root(inputs) ? 1 : 3;
+}
+
+/* Square images, where nothing says otherwise. */
+static void infer_side(struct sizes *s, const struct family *f, const struct ob_tensors *t)
+{
+    int side = 32, inputs = 0;
+
+    if (!strcmp(f->name, "cnn")) { /* fc reads width x floor(h / 8) x floor(w / 8) */
+        int width = dim(t, f->widest, 0);
+
+        inputs = dim(t, f->last, 1);
+        side = width && inputs % width == 0 ? 8 * square_root(inputs / width) : 0;
+    } else if (!strcmp(f->name, "mlp")) {
+        inputs = dim(t, f->widest, 1);
+        side = inputs % s->c == 0 ? square_root(inputs / s->c) : 0;
+    }
+    s->h = s->w = side;
+}
+
+/* Does the model fit what the caller has? */
+static int check_asked(const struct sizes *s, const struct ob_tensors *t,
+                       const struct ob_load_opts *o, struct ob_err *err)
+{
+    if (o->n_classes && o->n_classes != s->classes)
+        return ob_fail(err, OB_EFORMAT, "'%s': the model has %d classes, the data %d", t->file.path,
+                       s->classes, o->n_classes);
+    if ((o->channels && o->channels != s->c) || (o->height && o->height != s->h) ||
+        (o->width && o->width != s->w))
+        return ob_fail(err, OB_EFORMAT,
+                       "'%s': the model is for images of %d x %d x %d, the data has %d x %d x %d",
+                       t->file.path, s->c, s->h, s->w, o->channels, o->height, o->width);
+    return OB_OK;
+}
+
+int obi_infer_net(struct ob_net **out, const struct ob_tensors *t, const struct ob_load_opts *o,
+                  struct ob_err *err)
+{
+    const struct family *f;
+    struct sizes s = { 0 };
+    struct ob_err e = { 0 };
+    char arch[64];
+
+    *out = NULL;
+    OB_TRY(choose_arch(arch, t, o->arch, err));
+    f = family_of_arch(arch);
+    OB_ASSERT(err, f);
+    OB_TRY(read_meta(&s, t, err));
+    infer_channels(&s, f, t, o);
+    if (!s.h && o->height && o->width) {
+        s.h = o->height;
+        s.w = o->width;
+    } else if (!s.h) {
+        infer_side(&s, f, t);
+    }
+    if (!s.h)
+        return ob_fail(err, OB_EINVAL,
+                       "'%s' does not say for which images it is, and they are not square: height "
+                       "and width are needed",
+                       t->file.path);
+    if (!s.classes)
+        s.classes = dim(t, f->last, 0);
+    if (!s.classes)
+        return obi_tensor_fail(err, t, f->last, "missing, or without classes; '%s' needs it", arch);
+    OB_TRY(check_asked(&s, t, o, err));
+    if (ob_net_new(out, arch, s.c, s.h, s.w, s.classes, &e))
+        return ob_fail(err, e.code == OB_ENOMEM ? OB_ENOMEM : OB_EFORMAT, "'%s': %s", t->file.path,
+                       e.msg);
+    return OB_OK;
+}
