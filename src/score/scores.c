@@ -104,41 +104,58 @@ static void content_hash(char hex[65], const struct ob_scores *s, const char *or
 
 /* ---- writing ---- */
 
-/* Takes a reference of `origin`. *text is the caller's, from jansson's allocator. */
-static int describe(char **text, const struct ob_scores *s, json_t *origin, struct ob_err *err)
+/* The origin with its keys sorted, compact; *tree is the same. Both NULL where there is none. */
+static int sort_origin(char **plain, json_t **tree, const struct ob_scores *s, struct ob_err *err)
 {
-    char *plain = origin ? json_dumps(origin, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    json_t *given;
+
+    *plain = NULL;
+    *tree = NULL;
+    if (!s->origin)
+        return OB_OK;
+    given = json_loads(s->origin, 0, NULL);
+    *plain = given ? json_dumps(given, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    json_decref(given);
+    *tree = *plain ? json_loads(*plain, 0, NULL) : NULL;
+    return *tree ? OB_OK : ob_fail(err, OB_EBUG, "the origin of the scores is no JSON object");
+}
+
+/* *text is the caller's, from jansson's allocator. */
+static int describe(char **text, const struct ob_scores *s, struct ob_err *err)
+{
     const struct ob_scores_info *i = &s->info;
-    char hash[65];
-    json_t *root;
+    json_t *origin, *root = NULL;
+    char *plain, hash[65];
+    int rc;
 
     *text = NULL;
-    if (origin && !plain)
-        return ob_fail(err, OB_ENOMEM, "out of memory");
+    OB_GO(sort_origin(&plain, &origin, s, err));
     content_hash(hash, s, plain ? plain : "");
-    free(plain);
     root = json_pack("{s:i, s:s, s:s, s:b, s:I, s:I, s:f, s:O*, s:s}", "oubli_scores", VERSION,
                      "kind", s->kind, "source", s->source, "raw", i->raw, "n", (json_int_t)i->n,
                      "n_scored", (json_int_t)i->n_scored, "images", i->images, "origin", origin,
                      "hash", hash);
-    if (root)
-        *text = json_dumps(root, JSON_INDENT(1));
+    *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
+    if (!*text)
+        rc = ob_fail(err, OB_ENOMEM, "out of memory");
+out:
     json_decref(root);
-    return *text ? OB_OK : ob_fail(err, OB_ENOMEM, "out of memory");
+    json_decref(origin);
+    free(plain);
+    return rc;
 }
 
 int ob_scores_write(const struct ob_scores *s, const char *path, struct ob_err *err)
 {
     struct ob_writer *w = NULL;
     struct ob_str json = { 0 };
-    json_t *origin = s->origin ? json_loads(s->origin, 0, NULL) : NULL;
     char *text = NULL;
     bool fresh;
     int rc;
 
     OB_GO(json_path(&json, path, err));
     fresh = !ob_file_exists(ob_str_text(&json));
-    OB_GO(describe(&text, s, origin, err));
+    OB_GO(describe(&text, s, err));
     /* The array comes last: it is what says that the pair is there. */
     OB_GO(ob_writer_open(&w, ob_str_text(&json), err));
     ob_writef(w, "%s\n", text);
@@ -148,7 +165,6 @@ int ob_scores_write(const struct ob_scores *s, const char *path, struct ob_err *
         ob_file_remove(ob_str_text(&json), NULL);
 out:
     free(text);
-    json_decref(origin);
     ob_str_release(&json);
     return rc;
 }

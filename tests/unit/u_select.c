@@ -1,0 +1,287 @@
+/* u_select.c - every rule of selection, with ties, holes and refusals. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "score/score.h"
+
+#define N 12
+#define NO NAN
+
+/*                             0    1    2    3   4    5    6    7    8   9   10   11 */
+static const float tied[N] = { .1f, .9f, .1f, NO, .5f, .5f, .1f, .9f, 0, .7f, NO, .4f };
+
+struct room {
+    struct ob_ctx ctx;
+    struct ob_data d;
+    int32_t label[N];
+    struct ob_ids *pool;
+    struct ob_scores *s;
+    int warnings;
+};
+
+static void hear(void *arg, int level, const char *line)
+{
+    struct room *r = arg;
+
+    (void)line;
+    r->warnings += level == OB_LOG_WARN;
+}
+
+/* Training file of N examples of three classes; the pool is all but example 8. */
+static void room_open(struct room *r, const char *kind, const float *value)
+{
+    uint32_t id[N];
+    size_t n = 0;
+
+    memset(r, 0, sizeof(*r));
+    r->ctx.opts.log = hear;
+    r->ctx.opts.arg = r;
+    r->d.ctx = &r->ctx;
+    r->d.info.n_file[OB_TRAIN] = r->d.info.n[OB_TRAIN] = N;
+    r->d.info.n_classes = 4;
+    r->d.ex[OB_TRAIN].n = N;
+    r->d.ex[OB_TRAIN].label = r->label;
+    for (uint32_t i = 0; i < N; i++) {
+        r->label[i] = (int32_t)(i % 3);
+        if (i != 8)
+            id[n++] = i;
+    }
+    assert_int_equal(ob_ids_new(&r->pool, id, n, N, NULL), OB_OK);
+    assert_int_equal(ob_scores_new(&r->s, kind, "file", N, NULL), OB_OK);
+    memcpy(r->s->value, value, N * sizeof(float));
+    ob_scores_count(r->s);
+}
+
+static void room_close(struct room *r)
+{
+    ob_ids_free(r->pool);
+    ob_scores_free(r->s);
+}
+
+static struct ob_select_opts ask(struct room *r, const char *rule, size_t n)
+{
+    return (struct ob_select_opts){ .size = sizeof(struct ob_select_opts),
+                                    .rule = rule,
+                                    .n = n,
+                                    .scores = r->s,
+                                    .center = NAN,
+                                    .seed = 1 };
+}
+
+static void expect(struct room *r, const struct ob_select_opts *o, size_t n, const uint32_t *id)
+{
+    struct ob_ids *got;
+    struct ob_err err = { 0 };
+
+    if (ob_select(&got, &r->d, r->pool, o, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(ob_ids_n(got), n);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(ob_ids_list(got)[i], id[i]);
+    ob_ids_free(got);
+}
+
+static void refuse(struct room *r, const struct ob_select_opts *o, int code)
+{
+    struct ob_ids *got;
+    struct ob_err err = { 0 };
+
+    assert_int_equal(ob_select(&got, &r->d, r->pool, o, &err), code);
+    assert_null(got);
+    assert_int_equal(err.code, code);
+    assert_true(err.msg[0] != 0);
+}
+
+#define EXPECT(o, ...)                                                                             \
+    expect(&r, &(o), sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t),                       \
+           (uint32_t[]){ __VA_ARGS__ })
+
+static void low_and_high(void **state)
+{
+    struct room r;
+    struct ob_select_opts o;
+
+    (void)state;
+    room_open(&r, "confidence", tied);
+    o = ask(&r, "low", 2);
+    EXPECT(o, 0, 2); /* of the three at .1 the lower ids; 8 is not in the pool */
+    o = ask(&r, "low", 4);
+    EXPECT(o, 0, 2, 6, 11);
+    o = ask(&r, "high", 1);
+    EXPECT(o, 1);
+    o = ask(&r, "high", 4);
+    EXPECT(o, 1, 4, 7, 9); /* of the two at .5 the lower id */
+    room_close(&r);
+}
+
+static void medium(void **state)
+{
+    struct room r;
+    struct ob_select_opts o;
+    /* Range 0 .. 4, middle 2, median 1. */
+    static const float wide[N] = { 0, 0, 1, 1, 1, 1.5f, 2.5f, 3, 9, 4, NO, 2 };
+
+    (void)state;
+    room_open(&r, "confidence", wide); /* 9 is outside the pool and moves no centre */
+    o = ask(&r, "medium", 1);
+    EXPECT(o, 11);
+    o = ask(&r, "medium", 3);
+    EXPECT(o, 5, 6, 11);
+    o = ask(&r, "medium", 2);
+    EXPECT(o, 5, 11); /* 1.5 and 2.5 are equally near: the lower id */
+    o.center = 4;
+    EXPECT(o, 7, 9);
+    room_close(&r);
+    room_open(&r, "memorization", wide); /* 0.5, whatever the range */
+    o = ask(&r, "medium", 5);
+    EXPECT(o, 0, 1, 2, 3, 4);
+    room_close(&r);
+}
+
+static void mix(void **state)
+{
+    struct room r;
+    struct ob_select_opts o;
+
+    (void)state;
+    room_open(&r, "unknown", tied);
+    o = ask(&r, "mix", 3);
+    EXPECT(o, 0, 1, 4);
+    o = ask(&r, "mix", 6);
+    EXPECT(o, 0, 1, 2, 4, 5, 7);
+    /* All nine with a score: high takes 4 before medium, which has the rest. */
+    o = ask(&r, "mix", 9);
+    EXPECT(o, 0, 1, 2, 4, 5, 6, 7, 9, 11);
+    o = ask(&r, "mix", 7);
+    refuse(&r, &o, OB_EINVAL);
+    o = ask(&r, "mix", 12);
+    refuse(&r, &o, OB_EFORMAT);
+    room_close(&r);
+}
+
+/* Where low, high and medium want the same example, low has it first, then high. */
+static void mix_order(void **state)
+{
+    struct room r;
+    struct ob_select_opts o;
+    static const float few[N] = { NO, 1, 1, 1, 1, NO, NO, NO, NO, 1, 2, NO };
+
+    (void)state;
+    room_open(&r, "unknown", few);
+    o = ask(&r, "mix", 3);
+    EXPECT(o, 1, 2, 10); /* low 1, high 10, medium 2: .5 from the middle, lowest id left */
+    o = ask(&r, "mix", 6);
+    EXPECT(o, 1, 2, 3, 4, 9, 10);
+    room_close(&r);
+}
+
+static void classes(void **state)
+{
+    struct room r;
+    struct ob_select_opts o;
+
+    (void)state;
+    room_open(&r, "unknown", tied);
+    o = ask(&r, "class", 0);
+    o.scores = NULL;
+    o.label = 2;
+    EXPECT(o, 2, 5, 11); /* 8 is not in the pool */
+    o.n = 2;
+    EXPECT(o, 2, 5);
+    o.n = 4;
+    refuse(&r, &o, OB_EFORMAT);
+    o.n = 0;
+    o.label = 3; /* known, but empty */
+    refuse(&r, &o, OB_EFORMAT);
+    o.label = 4;
+    refuse(&r, &o, OB_EFORMAT);
+    o.label = -1;
+    refuse(&r, &o, OB_EFORMAT);
+    room_close(&r);
+}
+
+static void random_sets(void **state)
+{
+    struct room r;
+    struct ob_select_opts o;
+    struct ob_ids *a, *b;
+    int differ = 0;
+
+    (void)state;
+    room_open(&r, "unknown", tied);
+    o = ask(&r, "random", 5);
+    o.scores = NULL;
+    assert_int_equal(ob_select(&a, &r.d, r.pool, &o, NULL), OB_OK);
+    assert_int_equal(ob_ids_n(a), 5);
+    assert_false(ob_ids_has(a, 8));
+    for (o.seed = 1; o.seed < 9; o.seed++) {
+        assert_int_equal(ob_select(&b, &r.d, r.pool, &o, NULL), OB_OK);
+        if (o.seed == 1)
+            assert_true(ob_ids_equal(a, b));
+        differ += !ob_ids_equal(a, b);
+        ob_ids_free(b);
+    }
+    assert_true(differ >= 6);
+    ob_ids_free(a);
+    o.n = N;
+    refuse(&r, &o, OB_EFORMAT);
+    o.n = N - 1; /* nothing would be left */
+    refuse(&r, &o, OB_EFORMAT);
+    room_close(&r);
+}
+
+static void refusals(void **state)
+{
+    struct room r;
+    struct ob_select_opts o;
+
+    (void)state;
+    room_open(&r, "unknown", tied);
+    o = ask(&r, "lowest", 2);
+    refuse(&r, &o, OB_EINVAL);
+    o = ask(&r, "low", 0);
+    refuse(&r, &o, OB_EINVAL);
+    o = ask(&r, "low", 10); /* nine have a score */
+    refuse(&r, &o, OB_EFORMAT);
+    o = ask(&r, "low", 2);
+    o.scores = NULL;
+    refuse(&r, &o, OB_EINVAL);
+    o = ask(&r, "low", 2);
+    r.d.info.n_file[OB_TRAIN] = N + 1; /* scores of another file */
+    refuse(&r, &o, OB_EFORMAT);
+    room_close(&r);
+}
+
+static void raw_scores_are_said(void **state)
+{
+    struct room r;
+    struct ob_select_opts o;
+
+    (void)state;
+    room_open(&r, "confidence", tied);
+    o = ask(&r, "low", 2);
+    EXPECT(o, 0, 2);
+    assert_int_equal(r.warnings, 0);
+    r.s->info.raw = 1;
+    EXPECT(o, 0, 2);
+    assert_int_equal(r.warnings, 1);
+    room_close(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(low_and_high), cmocka_unit_test(medium),
+        cmocka_unit_test(mix),          cmocka_unit_test(mix_order),
+        cmocka_unit_test(classes),      cmocka_unit_test(random_sets),
+        cmocka_unit_test(refusals),     cmocka_unit_test(raw_scores_are_said),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
