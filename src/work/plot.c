@@ -208,7 +208,7 @@ static double text_width(const char *s)
 
     for (; *s; s++)
         n += ((unsigned char)*s & 0xc0) != 0x80;
-    return 6.6 * (double)n;
+    return 7.0 * (double)n;
 }
 
 struct legend { /* entries from left to right, in as many lines as they need */
@@ -218,7 +218,7 @@ struct legend { /* entries from left to right, in as many lines as they need */
 
 static void legend_add(struct legend *l, const char *name, int c, bool line)
 {
-    double width = 18 + text_width(name) + 12;
+    double width = 18 + text_width(name) + 14;
 
     if (l->x > 0 && l->x + width > OB_PLOT_WIDTH) {
         l->x = 0;
