@@ -120,51 +120,62 @@ static int sort_origin(char **plain, json_t **tree, const struct ob_scores *s, s
     return *tree ? OB_OK : ob_fail(err, OB_EBUG, "the origin of the scores is no JSON object");
 }
 
-/* *text is the caller's, from jansson's allocator. */
-static int describe(char **text, const struct ob_scores *s, struct ob_err *err)
+/* Appends to `text`. */
+static int describe(struct ob_str *text, const struct ob_scores *s, struct ob_err *err)
 {
     const struct ob_scores_info *i = &s->info;
     json_t *origin, *root = NULL;
-    char *plain, hash[65];
+    char *plain, *dump = NULL, hash[65];
     int rc;
 
-    *text = NULL;
     OB_GO(sort_origin(&plain, &origin, s, err));
     content_hash(hash, s, plain ? plain : "");
     root = json_pack("{s:i, s:s, s:s, s:b, s:I, s:I, s:f, s:O*, s:s}", "oubli_scores", VERSION,
                      "kind", s->kind, "source", s->source, "raw", i->raw, "n", (json_int_t)i->n,
                      "n_scored", (json_int_t)i->n_scored, "images", i->images, "origin", origin,
                      "hash", hash);
-    *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
-    if (!*text)
-        rc = ob_fail(err, OB_ENOMEM, "out of memory");
+    dump = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
+    if (dump)
+        ob_str_addf(text, "%s\n", dump);
+    rc = dump ? ob_str_check(text, err) : ob_fail(err, OB_ENOMEM, "out of memory");
 out:
+    free(dump);
     json_decref(root);
     json_decref(origin);
     free(plain);
     return rc;
 }
 
+/* After a failure: the description that was there, or none. Where the array got through all the
+ * same (only its folder could not be synced) the new one stays with it. */
+static void put_back(const char *json, const struct ob_file *old, bool had_array, const char *path)
+{
+    if (old->n)
+        ob_file_write(json, old->data, old->n, NULL);
+    else if (had_array || !ob_file_exists(path))
+        ob_file_remove(json, NULL);
+}
+
 int ob_scores_write(const struct ob_scores *s, const char *path, struct ob_err *err)
 {
-    struct ob_writer *w = NULL;
-    struct ob_str json = { 0 };
-    char *text = NULL;
-    bool fresh;
+    struct ob_str json = { 0 }, text = { 0 };
+    struct ob_file old = { 0 };
+    bool had_array = ob_file_exists(path);
     int rc;
 
     OB_GO(json_path(&json, path, err));
-    fresh = !ob_file_exists(ob_str_text(&json));
     OB_GO(describe(&text, s, err));
+    if (ob_file_exists(ob_str_text(&json)))
+        OB_GO(ob_file_read(&old, ob_str_text(&json), MAX_JSON, false, err));
     /* The array comes last: it is what says that the pair is there. */
-    OB_GO(ob_writer_open(&w, ob_str_text(&json), err));
-    ob_writef(w, "%s\n", text);
-    OB_GO(ob_writer_commit(w, err));
-    rc = ob_npy_write_f32(path, s->value, &s->info.n, 1, err);
-    if (rc && fresh)
-        ob_file_remove(ob_str_text(&json), NULL);
+    rc = ob_file_write(ob_str_text(&json), text.s, text.n, err);
+    if (!rc)
+        rc = ob_npy_write_f32(path, s->value, &s->info.n, 1, err);
+    if (rc)
+        put_back(ob_str_text(&json), &old, had_array, path);
 out:
-    free(text);
+    ob_file_release(&old);
+    ob_str_release(&text);
     ob_str_release(&json);
     return rc;
 }
