@@ -232,6 +232,9 @@ int obi_infer_net(struct ob_net **out, const struct ob_tensors *t, const struct 
     OB_TRY(choose_arch(arch, t, o->arch, err));
     f = family_of_arch(arch);
     OB_ASSERT(err, f);
+    if (!dim(t, f->widest, 0) || !dim(t, f->last, 0))
+        return obi_tensor_fail(err, t, dim(t, f->widest, 0) ? f->last : f->widest,
+                               "missing or empty, '%s' needs it", arch);
     OB_TRY(read_meta(&s, t, err));
     infer_channels(&s, f, t, o);
     if (!s.h && o->height && o->width) {
@@ -247,8 +250,6 @@ int obi_infer_net(struct ob_net **out, const struct ob_tensors *t, const struct 
                        t->file.path);
     if (!s.classes)
         s.classes = dim(t, f->last, 0);
-    if (!s.classes)
-        return obi_tensor_fail(err, t, f->last, "missing, or without classes; '%s' needs it", arch);
     OB_TRY(check_asked(&s, t, o, err));
     if (ob_net_new(out, arch, s.c, s.h, s.w, s.classes, &e))
         return ob_fail(err, e.code == OB_ENOMEM ? OB_ENOMEM : OB_EFORMAT, "'%s': %s", t->file.path,
