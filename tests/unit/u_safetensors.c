@@ -409,6 +409,8 @@ static void header_edits(void **state)
         assert_null(back);
         free(header);
     }
+    put_together(other, p.header, p.whole.p, p.n_data + 1); /* one byte that nobody claims */
+    must_fail(ob_model_load(&back, &ctx, other, NULL, err), OB_EFORMAT, "its tensors take");
     release(&p);
     ob_model_free(m);
 }
