@@ -51,6 +51,7 @@ static void add_tap(double *acc, const float *x, const struct ob_node *d, const 
         double *out = acc + oy * d->w;
 
         if (d->stride == 1)
+#pragma omp simd
             for (int ox = t.x.first; ox < t.x.end; ox++)
                 out[ox] += weight * row[ox];
         else
@@ -88,8 +89,13 @@ static void spread_tap(double *dx, const double *dy, const struct ob_node *d,
     for (int oy = t.y.first; oy < t.y.end; oy++) {
         double *row = dx + (oy * d->stride + t.dy) * in->w + t.dx;
 
-        for (int ox = t.x.first; ox < t.x.end; ox++)
-            row[ox * d->stride] += weight * dy[oy * d->w + ox];
+        if (d->stride == 1)
+#pragma omp simd
+            for (int ox = t.x.first; ox < t.x.end; ox++)
+                row[ox] += weight * dy[oy * d->w + ox];
+        else
+            for (int ox = t.x.first; ox < t.x.end; ox++)
+                row[ox * d->stride] += weight * dy[oy * d->w + ox];
     }
 }
 
@@ -117,8 +123,13 @@ static double dot_tap(const float *x, const double *dy, const struct ob_node *d,
     for (int oy = t.y.first; oy < t.y.end; oy++) {
         const float *row = x + (oy * d->stride + t.dy) * in->w + t.dx;
 
-        for (int ox = t.x.first; ox < t.x.end; ox++)
-            sum += dy[oy * d->w + ox] * row[ox * d->stride];
+        if (d->stride == 1)
+#pragma omp simd reduction(+ : sum)
+            for (int ox = t.x.first; ox < t.x.end; ox++)
+                sum += dy[oy * d->w + ox] * row[ox];
+        else
+            for (int ox = t.x.first; ox < t.x.end; ox++)
+                sum += dy[oy * d->w + ox] * row[ox * d->stride];
     }
     return sum;
 }
