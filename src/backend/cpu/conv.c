@@ -1,0 +1,243 @@
+/* conv.c - a convolution or linear layer over a batch: forwards, and both ways backwards. */
+#include <string.h>
+
+#include "backend/cpu/exec.h"
+#include "base/par.h"
+
+struct job {
+    struct exec *e;
+    struct step *s;
+    const struct ob_weights *w;
+    float *grads;
+    int per; /* images of a task */
+};
+
+/* ---- weights into the kernels' layout, once per set of weights and direction ---- */
+
+struct pack_job {
+    struct exec *e;
+    const float *params;
+    int back;
+};
+
+static int n_pairs(const struct ob_gemm *g)
+{
+    return (g->n_out + 1) / 2;
+}
+
+static void pack_step(void *arg, size_t i, int worker)
+{
+    struct pack_job *j = arg;
+    const struct ob_net *net = j->e->base.net;
+    struct conv *c = j->e->step[i].conv;
+    const struct ob_node *d;
+
+    (void)worker;
+    if (!c)
+        return;
+    d = &net->node[c->node];
+    for (int p = 0; p < (j->back ? c->n_back : 1); p++) {
+        const struct ob_gemm *g = j->back ? &c->back[p] : &c->fwd;
+
+        for (int b = 0; b < n_pairs(g); b++)
+            j->e->k->conv->pack_weights(g, view_of(net, j->params, d->weight), b);
+    }
+    if (!j->back && c->bias)
+        memcpy(c->bias, view_of(net, j->params, d->bias), sizeof(float) * (size_t)d->c);
+}
+
+void conv_pack(struct exec *e, const struct ob_weights *w, int back)
+{
+    struct pack_job j = { e, w->params, back };
+
+    if (e->stamp[back] == w->stamp && e->params[back] == w->params)
+        return;
+    ob_par_for(e->base.n_threads, (size_t)e->n_step, pack_step, &j);
+    e->stamp[back] = w->stamp;
+    e->params[back] = w->params;
+}
+
+/* ---- forwards ---- */
+
+static float *scratch_of(struct exec *e, int worker)
+{
+    return e->scratch + (size_t)worker * e->scratch_worker;
+}
+
+/* The input of `n` images from `first` on, as the offsets of the plan want it. */
+static const float *input(struct exec *e, struct conv *c, int first, int n, float *scratch)
+{
+    const struct ob_node *d = &e->base.net->node[c->node], *x = &e->base.net->node[c->in];
+    const struct value *v = &e->value[c->in];
+
+    if (c->dense)
+        return c->packed + (size_t)first * c->x_image;
+    if (!c->pad_x)
+        return v->x + (size_t)first * v->image;
+    for (int i = 0; i < n; i++)
+        e->k->conv->pad(scratch + (size_t)i * c->x_image, v->x + (size_t)(first + i) * v->image,
+                        v->c8, x->h, x->w, d->pad, c->in_h, c->in_w);
+    return scratch;
+}
+
+static void pack_input(struct exec *e, struct conv *c, const struct ob_weights *w, int image)
+{
+    static const float none[4] = { 0, 0, 0, 0 }, one[4] = { 1, 1, 1, 1 };
+    const struct ob_net *net = e->base.net;
+    const struct ob_node *d = &net->node[c->node], *x = &net->node[c->in];
+    int raw = x->op == OB_OP_INPUT;
+
+    e->k->conv->pad_input(c->packed + (size_t)image * c->x_image,
+                          e->x + (size_t)image * ob_node_size(x), x->c, x->h, x->w, d->pad,
+                          raw ? none : view_of(net, w->buffers, x->mean),
+                          raw ? one : view_of(net, w->buffers, x->var));
+}
+
+static void forward_group(void *arg, size_t i, int worker)
+{
+    struct job *j = arg;
+    struct exec *e = j->e;
+    struct conv *c = j->s->conv;
+    struct norm *m = j->s->norm;
+    struct value *v = &e->value[c->node], *z = &e->value[j->s->out];
+    int first = (int)i * c->group, n = e->n - first < c->group ? e->n - first : c->group;
+    float *scratch = scratch_of(e, worker), *y = v->x + (size_t)first * v->image;
+    const struct ob_node *d = &e->base.net->node[c->node];
+
+    for (int k = 0; c->dense && k < n; k++)
+        pack_input(e, c, j->w, first + k);
+    if (m && e->mode == OB_MODE_EVAL && !(e->base.flags & OB_EXEC_TRAIN))
+        y = scratch + e->scratch_x; /* nobody asks for it again: stays in the cache */
+    e->k->conv->gemm(&c->fwd, y, input(e, c, first, n, scratch), n * c->fwd.n_px, c->bias, 0);
+    if (!m)
+        return;
+    if (e->mode == OB_MODE_TRAIN) {
+        double *part = e->part + i * 16 * (size_t)v->c8;
+
+        e->k->norm->stats(part, part + 8 * v->c8, y, n, v->c8, v->hw);
+        return;
+    }
+    for (int k = 0; k < n; k++) {
+        const struct value *r = m->residual >= 0 ? &e->value[m->residual] : NULL;
+
+        e->k->norm->apply(z->x + (size_t)(first + k) * z->image, y + (size_t)k * v->image,
+                          r ? r->x + (size_t)(first + k) * r->image : NULL, &m->k, v->c8, d->h,
+                          d->w, m->flags);
+    }
+}
+
+void conv_forward(struct exec *e, struct step *s, const struct ob_weights *w)
+{
+    struct job j = { .e = e, .s = s, .w = w };
+    int n_groups = (e->n + s->conv->group - 1) / s->conv->group;
+
+    if (s->norm)
+        norm_begin(e, s->norm, w);
+    ob_par_for(e->base.n_threads, (size_t)n_groups, forward_group, &j);
+    if (s->norm && e->mode == OB_MODE_TRAIN) {
+        norm_finish(e, s->norm, w, n_groups, s->conv->group);
+        norm_apply(e, s);
+    }
+}
+
+/* ---- backwards ---- */
+
+/* The gradient of the convolution's output, of `n` images from `first` on, padded as planned. */
+static const float *output_gradient(struct exec *e, struct step *s, int first, int n, float *to)
+{
+    struct conv *c = s->conv;
+    struct norm *m = s->norm;
+    const struct ob_node *d = &e->base.net->node[c->node];
+    const struct value *v = &e->value[c->node], *z = &e->value[s->out];
+    size_t row = 8 * (size_t)c->dy_w, plane = row * (size_t)c->dy_h;
+
+    if (!m && !c->pad_dy)
+        return v->g + (size_t)first * v->image;
+    for (int i = 0; i < n; i++) {
+        float *dy = to + (size_t)i * c->dy_image;
+        size_t at = (size_t)(first + i);
+
+        if (!m) {
+            e->k->conv->pad(dy, v->g + at * v->image, v->c8, d->h, d->w, c->lo, c->dy_h, c->dy_w);
+            continue;
+        }
+        e->k->conv->border(dy, v->c8, d->h, d->w, c->lo, c->dy_h, c->dy_w);
+        e->k->norm->back_apply(dy + (size_t)c->lo * (row + 8), row, plane, v->x + at * v->image,
+                               z->x + at * z->image, z->g + at * z->image, &m->k, v->c8, d->h, d->w,
+                               s->handed ? m->flags & ~OB_NORM_RELU : m->flags);
+    }
+    return to;
+}
+
+static void backward_chunk(void *arg, size_t i, int worker)
+{
+    struct job *j = arg;
+    struct exec *e = j->e;
+    struct step *s = j->s;
+    struct conv *c = s->conv;
+    const struct ob_node *d = &e->base.net->node[c->node];
+    struct value *in = &e->value[c->in], *v = &e->value[c->node];
+    int first = (int)i * j->per, end = first + j->per < e->n ? first + j->per : e->n;
+    float *scratch = scratch_of(e, worker), *dw = e->dw + i * c->n_dw;
+    double *bias = e->part + i * 8 * (size_t)v->c8;
+
+    memset(dw, 0, sizeof(float) * c->n_dw);
+    memset(bias, 0, sizeof(double) * 8 * (size_t)v->c8);
+    for (; first < end; first += c->group) {
+        int n = end - first < c->group ? end - first : c->group;
+        const float *x = input(e, c, first, n, scratch);
+        const float *dy = output_gradient(e, s, first, n, scratch + e->scratch_x);
+        size_t row = 8 * (size_t)c->dy_w;
+
+        e->k->conv->gemm_dw(&c->dw, dw, x, dy, n * c->fwd.n_px);
+        for (int k = 0; c->bias && k < n; k++)
+            e->k->conv->sum_pixels(bias, dy + (size_t)k * c->dy_image + (size_t)c->lo * (row + 8),
+                                   v->c8, d->h, d->w, row, row * (size_t)c->dy_h);
+        for (int p = 0; s->need[0] && p < c->n_back; p++)
+            e->k->conv->gemm(&c->back[p], in->g + (size_t)first * in->image, dy,
+                             n * c->back[p].n_px, NULL, s->add[0]);
+    }
+}
+
+/* Adds the chunks' gradients of one pair of planes, in order. */
+static void join_pair(void *arg, size_t i, int worker)
+{
+    struct job *j = arg;
+    struct exec *e = j->e;
+    struct conv *c = j->s->conv;
+    const struct ob_net *net = e->base.net;
+    const struct ob_node *d = &net->node[c->node];
+    int n_chunks = (e->n + j->per - 1) / j->per, first = 16 * (int)i;
+    int lanes = d->c - first < 16 ? d->c - first : 16;
+    float *to = j->grads + net->view[d->weight].offset + (size_t)first * c->fwd.src_channel;
+
+    (void)worker;
+    for (int k = 0; k < c->dw.n_k; k++) {
+        const float *from = e->dw + (i * (size_t)c->dw.n_k + (size_t)k) * 16;
+        double sum[16] = { 0 };
+
+        for (int n = 0; n < n_chunks; n++, from += c->n_dw)
+            for (int l = 0; l < 16; l++)
+                sum[l] += (double)from[l];
+        for (int l = 0; l < lanes; l++)
+            to[(size_t)c->k_src[k] + (size_t)l * c->fwd.src_channel] += (float)sum[l];
+    }
+}
+
+void conv_backward(struct exec *e, struct step *s, float *grads)
+{
+    struct job j = { .e = e, .s = s, .grads = grads, .per = chunk_images(e->n) };
+    int n_chunks = (e->n + j.per - 1) / j.per;
+    const struct ob_node *d = &e->base.net->node[s->conv->node];
+    int c8 = e->value[s->conv->node].c8;
+
+    ob_par_for(e->base.n_threads, (size_t)n_chunks, backward_chunk, &j);
+    ob_par_for(e->base.n_threads, (size_t)n_pairs(&s->conv->fwd), join_pair, &j);
+    for (int c = 0; s->conv->bias && c < d->c; c++) {
+        double sum = 0;
+
+        for (int n = 0; n < n_chunks; n++)
+            sum += e->part[n * 8 * c8 + c];
+        grads[e->base.net->view[d->bias].offset + (size_t)c] += (float)sum;
+    }
+}

@@ -1,0 +1,51 @@
+/* exec.c - walks the steps of an executable, forwards and backwards. */
+#include "backend/cpu/exec.h"
+
+void ob_cpu_forward(struct ob_exec *base, const struct ob_weights *w, const float *x, int n,
+                    enum ob_mode mode)
+{
+    struct exec *e = (struct exec *)base;
+
+    e->x = x;
+    e->n = n;
+    e->mode = mode;
+    conv_pack(e, w, 0);
+    for (int i = 0; i < e->n_step; i++) {
+        struct step *s = &e->step[i];
+
+        if (s->kind == CONV)
+            conv_forward(e, s, w);
+        else if (s->kind == NORM)
+            norm_forward(e, s, w);
+        else
+            small_forward(e, s, w);
+    }
+    e->x = NULL;
+    export_output(e);
+}
+
+void ob_cpu_backward(struct ob_exec *base, const struct ob_weights *w, const float *dlogits,
+                     float *grads, float *dx)
+{
+    struct exec *e = (struct exec *)base;
+
+    conv_pack(e, w, 1);
+    import_dlogits(e, dlogits);
+    for (int i = e->n_step - 1; i >= 0; i--) {
+        struct step *s = &e->step[i];
+
+        if (!e->value[s->out].g)
+            continue;
+        if (s->kind == CONV) {
+            if (s->norm)
+                norm_sums(e, s, w, grads);
+            conv_backward(e, s, grads);
+        } else if (s->kind == NORM) {
+            norm_backward(e, s, w, grads);
+        } else if (s->kind != IMPORT) {
+            small_backward(e, s);
+        }
+    }
+    if (dx)
+        export_dx(e, w, dx);
+}

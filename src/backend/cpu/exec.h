@@ -1,0 +1,138 @@
+/*
+ * exec.h - a network compiled for the CPU: a list of steps over activations in one arena.
+ *
+ * A step is a convolution (a linear layer is one: 1 x 1 on a map of one pixel), or a batch-norm,
+ * each with what is fused to it, or one of the small operations. Steps run in order forwards and
+ * in reverse backwards. Which gradient lies where, and whether a step adds to it or is the first
+ * to write it, is settled when compiling.
+ */
+#ifndef OB_CPU_EXEC_H
+#define OB_CPU_EXEC_H
+
+#include "backend/cpu/kernels.h"
+
+/* The activation of a node and its gradient; both may be absent. `image`: floats of one image. */
+struct value {
+    float *x, *g;
+    size_t image;
+    int c8, hw;
+    int slot; /* of the gradient, -1: none */
+};
+
+/* Geometry of a convolution, packed weights, and tables of offsets for `group` images. */
+struct conv {
+    int node, in;
+    int group;          /* images of one task: maps of a few pixels go together */
+    int dense;          /* few input channels: pixels interleaved, normalised, padded; kept */
+    int pad_x, pad_dy;  /* whether a padded copy is needed */
+    int in_h, in_w;     /* of the padded input */
+    int lo, dy_h, dy_w; /* padded output gradient: image at (lo, lo) */
+    size_t x_image, dy_image;
+    struct ob_gemm fwd;
+    struct ob_gemm *back; /* by phase of the stride; none where no gradient is asked for */
+    int n_back;
+    struct ob_gemm_dw dw;
+    int32_t *k_off, *k_src, *dy_off;
+    size_t n_dw;   /* floats of the weight gradient in its blocked layout */
+    float *bias;   /* padded; NULL: none */
+    float *packed; /* dense: the batch's input */
+};
+
+struct norm {
+    int node, in, residual; /* residual: -1: none */
+    int flags;
+    struct ob_norm_coef k;
+    double *scale; /* 1 / sqrt(var + eps) */
+};
+
+enum kind { CONV, NORM, RELU, ADD, MAXPOOL, AVGPOOL, SHORTCUT, FLATTEN, IMPORT };
+
+struct step {
+    enum kind kind;
+    int in[2], out;    /* nodes; in[1] of ADD, or the residual */
+    int need[2];       /* a gradient is to be made */
+    int add[2];        /* to what another step wrote there */
+    int handed;        /* the residual's gradient is the output's, masked in place */
+    struct conv *conv; /* CONV */
+    struct norm *norm; /* NORM; CONV: NULL or what follows */
+};
+
+struct exec {
+    struct ob_exec base;
+    struct ob_ctx *ctx;
+    const struct ob_kernels *k;
+    struct value *value; /* by node */
+    struct step *step;
+    int n_step;
+    float *arena, *logits, *features;
+    float **slot;   /* gradients share memory: see compile.c */
+    float *scratch; /* one piece per worker: padded input, padded output gradient */
+    size_t scratch_x, scratch_worker;
+    float *dw;              /* weight gradients by chunk of images */
+    double *part;           /* partial sums by task, then by channel */
+    const float *x;         /* during a call */
+    const float *params[2]; /* whose weights are packed: forwards, backwards */
+    uint64_t stamp[2];
+    int n; /* of the last forward */
+    enum ob_mode mode;
+};
+
+#define OB_CHUNKS 32 /* of a batch, at most, for gradients of weights */
+
+/* How many images make one chunk; depends on the batch only. */
+static inline int chunk_images(int n)
+{
+    int least = (n + OB_CHUNKS - 1) / OB_CHUNKS, per = n / 8 < 8 ? n / 8 : 8;
+
+    per = per < 1 ? 1 : per;
+    return per > least ? per : least;
+}
+
+static inline const float *view_of(const struct ob_net *net, const float *block, int view)
+{
+    return block + net->view[view].offset;
+}
+
+/* plan.c */
+int conv_plan(struct conv **out, const struct ob_net *net, int node, int dense, int need_dx,
+              struct ob_err *err);
+void conv_free(struct conv *c);
+
+/* conv.c, norm.c, small.c: one step for the whole batch */
+void conv_pack(struct exec *e, const struct ob_weights *w, int back);
+void conv_forward(struct exec *e, struct step *s, const struct ob_weights *w);
+void conv_backward(struct exec *e, struct step *s, float *grads);
+void norm_begin(struct exec *e, struct norm *m, const struct ob_weights *w);
+void norm_finish(struct exec *e, struct norm *m, const struct ob_weights *w, int n_tasks, int per);
+void norm_apply(struct exec *e, struct step *s);
+void norm_forward(struct exec *e, struct step *s, const struct ob_weights *w);
+void norm_sums(struct exec *e, struct step *s, const struct ob_weights *w, float *grads);
+void norm_backward(struct exec *e, struct step *s, const struct ob_weights *w, float *grads);
+void small_forward(struct exec *e, struct step *s, const struct ob_weights *w);
+void small_backward(struct exec *e, struct step *s);
+void export_output(struct exec *e);
+void import_dlogits(struct exec *e, const float *dlogits);
+void export_dx(struct exec *e, const struct ob_weights *w, float *dx);
+
+/* compile.c */
+int ob_cpu_compile(struct ob_exec **out, struct ob_ctx *ctx, const struct ob_net *net, int batch,
+                   unsigned flags, struct ob_err *err);
+void ob_cpu_free(struct ob_exec *e);
+/* exec.c */
+void ob_cpu_forward(struct ob_exec *e, const struct ob_weights *w, const float *x, int n,
+                    enum ob_mode mode);
+void ob_cpu_backward(struct ob_exec *e, const struct ob_weights *w, const float *dlogits,
+                     float *grads, float *dx);
+/* vec.c */
+void ob_cpu_fill(struct ob_ctx *ctx, float *x, size_t n, float value);
+void ob_cpu_axpy(struct ob_ctx *ctx, float *y, const float *x, size_t n, float a);
+void ob_cpu_scale(struct ob_ctx *ctx, float *x, size_t n, float a);
+double ob_cpu_dot(struct ob_ctx *ctx, const float *x, const float *y, size_t n);
+double ob_cpu_sum_abs(struct ob_ctx *ctx, const float *x, size_t n);
+void ob_cpu_add_sign(struct ob_ctx *ctx, float *y, const float *x, size_t n, float a);
+void ob_cpu_sgd(struct ob_ctx *ctx, float *params, const float *grads, float *velocity, size_t n,
+                const struct ob_sgd *o);
+void ob_cpu_adam(struct ob_ctx *ctx, float *params, const float *grads, float *m, float *v,
+                 size_t n, const struct ob_adam *o);
+
+#endif

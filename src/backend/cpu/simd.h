@@ -1,0 +1,53 @@
+/* simd.h - eight floats at a time, in GCC's vector extensions. */
+#ifndef OB_CPU_SIMD_H
+#define OB_CPU_SIMD_H
+
+#include <stdint.h>
+
+#define OB_INLINE static inline __attribute__((always_inline))
+#define OB_CAT_(a, b) a##_##b
+#define OB_CAT(a, b) OB_CAT_(a, b)
+#define OB_K(name) OB_CAT(name, OB_ISA) /* kernels exist once per instruction set */
+
+typedef float v8 __attribute__((vector_size(32)));
+typedef float v8u __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t i8 __attribute__((vector_size(32)));
+
+OB_INLINE v8 v_load(const float *p) /* on a 32-byte boundary */
+{
+    return *(const v8 *)p;
+}
+OB_INLINE v8 v_loadu(const float *p)
+{
+    return *(const v8u *)p;
+}
+OB_INLINE void v_store(float *p, v8 x)
+{
+    *(v8 *)p = x;
+}
+OB_INLINE void v_storeu(float *p, v8 x)
+{
+    *(v8u *)p = x;
+}
+OB_INLINE v8 v_splat(float x)
+{
+    return (v8){ x, x, x, x, x, x, x, x };
+}
+OB_INLINE v8 v_keep(v8 x, i8 mask) /* x where the mask is set, else 0 */
+{
+    return (v8)((i8)x & mask);
+}
+OB_INLINE v8 v_choose(i8 mask, v8 yes, v8 no)
+{
+    return (v8)(((i8)yes & mask) | ((i8)no & ~mask));
+}
+OB_INLINE i8 v_positive(v8 x)
+{
+    return x > v_splat(0);
+}
+OB_INLINE v8 v_relu(v8 x)
+{
+    return v_keep(x, v_positive(x));
+}
+
+#endif
