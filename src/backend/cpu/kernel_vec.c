@@ -91,33 +91,24 @@ static void add_sign(float *y, const float *x, size_t n, float a)
         y[i] += x[i] > 0 ? a : x[i] < 0 ? -a : 0;
 }
 
-OB_INLINE void sgd_one(float *p, float g, float *v, const struct ob_sgd *o)
-{
-    g += o->weight_decay * *p;
-    if (o->momentum != 0) {
-        *v = o->first ? g : o->momentum * *v + g;
-        g = *v;
-    }
-    *p -= o->lr * g;
-}
-
 static void sgd(float *p, const float *g, float *v, const uint8_t *mask, size_t n,
                 const struct ob_sgd *o)
 {
-    struct ob_sgd k = *o;
+    const float lr = o->lr, momentum = o->first ? 0 : o->momentum, decay = o->weight_decay;
 
-    if (!mask && k.momentum != 0 && !k.first) {
+    if (!mask && !o->first)
         for (size_t i = 0; i < n; i++) {
-            float t = k.momentum * v[i] + (g[i] + k.weight_decay * p[i]);
-
-            v[i] = t;
-            p[i] -= k.lr * t;
+            v[i] = momentum * v[i] + (g[i] + decay * p[i]);
+            p[i] -= lr * v[i];
         }
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        if (!mask || mask[i])
-            sgd_one(p + i, g[i], v + i, &k);
+    else
+        for (size_t i = 0; i < n; i++)
+            if (!mask || mask[i]) {
+                float t = g[i] + decay * p[i]; /* what was in v may be anything at first */
+
+                v[i] = o->first ? t : momentum * v[i] + t;
+                p[i] -= lr * v[i];
+            }
 }
 
 static void adam(float *p, const float *g, float *m, float *v, const uint8_t *mask, size_t n,

@@ -155,8 +155,8 @@ static void sgd_piece(void *arg, size_t i, int worker)
     struct job *j = arg;
     PART(j, i);
 
-    j->k->vec->sgd(j->p + at, j->x + at, j->y ? j->y + at : NULL,
-                   j->sgd->mask ? j->sgd->mask + at : NULL, n, j->sgd);
+    j->k->vec->sgd(j->p + at, j->x + at, j->y + at, j->sgd->mask ? j->sgd->mask + at : NULL, n,
+                   j->sgd);
 }
 
 void ob_cpu_sgd(struct ob_ctx *ctx, float *params, const float *grads, float *velocity, size_t n,

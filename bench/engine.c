@@ -1,0 +1,240 @@
+/* engine.c - images per second of the engine, and the machine's multiply-add peak. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "backend/backend.h"
+#include "base/mem.h"
+#include "base/par.h"
+#include "base/rng.h"
+
+/*
+ *   engine [--json] [--isa NAME] [--seconds S] [NET ...]
+ *
+ * A training step is forward, cross entropy, backward, SGD with momentum and weight decay, on
+ * images that are in memory. Numbers are medians over steps.
+ */
+#define CLASSES 10
+
+struct options {
+    int json;
+    const char *isa;
+    double seconds;
+};
+
+static void die(const struct ob_err *err)
+{
+    fprintf(stderr, "engine: %s\n", err->msg);
+    exit(1);
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- peak: enough independent chains of multiply-adds to fill the pipes ---- */
+
+#define CHAINS 12
+#define ROUNDS 2000000
+
+typedef float vec __attribute__((vector_size(32)));
+
+#if defined(__x86_64__)
+__attribute__((target("avx2,fma"), optimize("O3", "fp-contract=fast", "unroll-loops")))
+#endif
+static void
+chains(void *arg, size_t i, int worker)
+{
+    float *out = arg;
+    vec a = { 1, 1, 1, 1, 1, 1, 1, 1 }, b = a * 0.999f, c[CHAINS];
+
+    (void)worker;
+    for (int k = 0; k < CHAINS; k++)
+        c[k] = a * (float)k;
+    for (int r = 0; r < ROUNDS; r++)
+#pragma GCC unroll 12
+        for (int k = 0; k < CHAINS; k++)
+            c[k] = c[k] * b + a;
+    for (int k = 1; k < CHAINS; k++)
+        c[0] += c[k];
+    memcpy(out + 16 * i, &c[0], sizeof(c[0]));
+}
+
+static double peak(int n_threads)
+{
+    float out[16 * 256];
+    double best = 0;
+    size_t n = (size_t)n_threads < 256 ? (size_t)n_threads : 256;
+
+    for (int i = 0; i < 7; i++) {
+        double t = seconds();
+
+        ob_par_for(n_threads, n, chains, out);
+        t = (double)n * ROUNDS * CHAINS * 16 / (seconds() - t) / 1e9;
+        best = t > best ? t : best;
+    }
+    return best;
+}
+
+/* ---- steps ---- */
+
+struct setup {
+    struct ob_ctx *ctx;
+    struct ob_model *model;
+    struct ob_exec *exec;
+    float *x, *grads, *velocity, *dlogits;
+    int32_t *y;
+    int batch;
+};
+
+static void open_setup(struct setup *s, const char *arch, int channels, int side, int batch,
+                       int n_threads, const char *isa)
+{
+    struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
+    struct ob_err err = { 0 };
+    size_t pixels = (size_t)(channels * side * side), n = (size_t)batch * pixels, n_params;
+    struct ob_rng r = ob_rng(1, OB_RNG_TEST, 0, 0);
+
+    o.n_threads = n_threads;
+    o.isa = isa;
+    s->batch = batch;
+    if (ob_ctx_new(&s->ctx, &o, &err) ||
+        ob_model_new(&s->model, s->ctx, arch, channels, side, side, CLASSES, 1, &err) ||
+        ob_exec_new(&s->exec, s->ctx, s->model->net, batch, OB_EXEC_TRAIN, &err) ||
+        ob_block_new(&s->x, n, &err))
+        die(&err);
+    n_params = s->model->net->n_params;
+    if (ob_block_new(&s->grads, n_params, &err) || ob_block_new(&s->velocity, n_params, &err) ||
+        ob_block_new(&s->dlogits, (size_t)(batch * CLASSES), &err) ||
+        ob_alloc(s->y, (size_t)batch, &err))
+        die(&err);
+    for (size_t i = 0; i < n; i++)
+        s->x[i] = ob_rng_uniform(&r);
+    for (int i = 0; i < batch; i++)
+        s->y[i] = (int32_t)ob_rng_below(&r, CLASSES);
+}
+
+static void close_setup(struct setup *s)
+{
+    ob_exec_free(s->exec);
+    ob_model_free(s->model);
+    ob_free(s->x);
+    ob_free(s->grads);
+    ob_free(s->velocity);
+    ob_free(s->dlogits);
+    ob_free(s->y);
+    ob_ctx_free(s->ctx);
+}
+
+static void step(struct setup *s, int train)
+{
+    struct ob_sgd o = { .lr = 0.01f, .momentum = 0.9f, .weight_decay = 5e-4f };
+    const struct ob_backend *b = s->ctx->backend;
+    size_t n = s->model->net->n_params;
+    struct ob_err err = { 0 };
+
+    if (ob_exec_forward(s->exec, &s->model->w, s->x, s->batch, train ? OB_MODE_TRAIN : OB_MODE_EVAL,
+                        &err))
+        die(&err);
+    if (!train)
+        return;
+    b->fill(s->ctx, s->grads, n, 0);
+    b->fill(s->ctx, s->dlogits, (size_t)(s->batch * CLASSES), 0);
+    ob_loss_ce(s->dlogits, s->exec->logits, s->y, s->batch, CLASSES, 1, NULL);
+    ob_exec_backward(s->exec, &s->model->w, s->dlogits, s->grads, NULL);
+    b->sgd(s->ctx, s->model->w.params, s->grads, s->velocity, n, &o);
+    ob_model_touch(s->model);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double rate(struct setup *s, int train, double limit)
+{
+    double t[1000], start = seconds();
+    int n = 0;
+
+    for (int i = 0; i < 2; i++)
+        step(s, train);
+    while (n < 1000 && (n < 5 || seconds() - start < limit)) {
+        double t0 = seconds();
+
+        step(s, train);
+        t[n++] = seconds() - t0;
+    }
+    qsort(t, (size_t)n, sizeof(t[0]), by_size);
+    return s->batch / t[n / 2];
+}
+
+static void measure(const struct options *o, const char *arch, int channels, int side, int batch,
+                    int n_threads, double top)
+{
+    struct setup s;
+    double train, infer, macs;
+
+    open_setup(&s, arch, channels, side, batch, n_threads, o->isa);
+    train = rate(&s, 1, o->seconds);
+    infer = rate(&s, 0, o->seconds / 2);
+    macs = ob_net_macs(s.model->net);
+    if (o->json)
+        printf("{\"net\": \"%s\", \"channels\": %d, \"side\": %d, \"batch\": %d, \"threads\": %d, "
+               "\"isa\": \"%s\", \"train\": %.1f, \"infer\": %.1f, \"train_of_peak\": %.3f}\n",
+               arch, channels, side, batch, n_threads, s.ctx->isa, train, infer,
+               train * 6e-9 * macs / top);
+    else
+        printf("%-10s %dx%dx%d  batch %3d  threads %d  %-8s  train %7.0f/s  infer %7.0f/s  "
+               "%3.0f %% of peak\n",
+               arch, channels, side, side, batch, n_threads, s.ctx->isa, train, infer,
+               100 * train * 6e-9 * macs / top);
+    fflush(stdout);
+    close_setup(&s);
+}
+
+struct shape {
+    const char *arch;
+    int channels, side;
+};
+
+int main(int argc, char **argv)
+{
+    static const struct shape shapes[] = { { "cnn", 1, 28 },
+                                           { "cnn", 3, 32 },
+                                           { "resnet20", 3, 32 } };
+    struct options o = { .seconds = 3 };
+    const char *only = NULL;
+    int threads[2] = { 1, ob_par_cores() }, n_threads = threads[1] > 1 ? 2 : 1;
+
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--json"))
+            o.json = 1;
+        else if (!strcmp(argv[i], "--isa") && i + 1 < argc)
+            o.isa = argv[++i];
+        else if (!strcmp(argv[i], "--seconds") && i + 1 < argc)
+            o.seconds = atof(argv[++i]);
+        else
+            only = argv[i];
+    }
+    for (int t = 0; t < n_threads; t++) {
+        double top = peak(threads[t]);
+
+        if (o.json)
+            printf("{\"peak_gflops\": %.1f, \"threads\": %d}\n", top, threads[t]);
+        else
+            printf("multiply-add peak, %d threads: %.0f GFLOP/s\n", threads[t], top);
+        for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+            for (int batch = 64; batch <= 256; batch *= 4)
+                if (!only || !strcmp(only, shapes[i].arch))
+                    measure(&o, shapes[i].arch, shapes[i].channels, shapes[i].side, batch,
+                            threads[t], top);
+    }
+    return 0;
+}

@@ -1,0 +1,523 @@
+/* backends.c - every operation in many shapes: cpu against ref, ref against differences. */
+#include "contract/backends.h"
+
+static const char *const isas[] = { "baseline", "avx2" };
+#define N_ISA (int)(sizeof(isas) / sizeof(isas[0]))
+
+static int has_isa(const char *isa)
+{
+    struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
+    struct ob_ctx *ctx;
+    int rc;
+
+    o.isa = isa;
+    rc = ob_ctx_new(&ctx, &o, NULL);
+    assert_true(rc == OB_OK || rc == OB_ENOTSUP);
+    ob_ctx_free(ctx);
+    return rc == OB_OK;
+}
+
+/* ---- cpu against ref ---- */
+
+/* Both modes, each instruction set; frees the network. */
+static void compare(const char *test, struct ob_net *net, int batch, double value, double gradient)
+{
+    size_t pixels = (size_t)(batch * net->channels * net->height * net->width);
+    float *x = numbers(pixels, 1, 0.4f, 0.3f);
+    float *dlogits = numbers((size_t)(batch * net->n_classes), 2, 0, 1);
+    struct ob_weights w = weights_of(net, 3, 1);
+    struct ob_ctx *ref = context("ref", NULL, 2);
+
+    for (int mode = 0; mode < 2; mode++) {
+        struct outcome want = run(ref, net, &w, x, dlogits, batch, batch, (enum ob_mode)mode);
+
+        for (int i = 0; i < N_ISA; i++) {
+            char name[128];
+            struct ob_ctx *ctx;
+            struct outcome got;
+
+            if (!has_isa(isas[i]))
+                continue;
+            snprintf(name, sizeof(name), "%s, %s, %s", test, isas[i], mode ? "train" : "eval");
+            ctx = context("cpu", isas[i], 2);
+            got = run(ctx, net, &w, x, dlogits, batch, batch, (enum ob_mode)mode);
+            near_outcome(name, net, &got, &want, value, gradient);
+            release_outcome(&got);
+            ob_ctx_free(ctx);
+        }
+        release_outcome(&want);
+    }
+    ob_ctx_free(ref);
+    release_weights(&w);
+    ob_free(x);
+    ob_free(dlogits);
+    ob_net_free(net);
+}
+
+enum part {
+    STEM = 1, /* a 1 x 1 convolution in front: the input is not the image */
+    BIAS = 2,
+    NORM = 4,
+    SKIP = 8, /* adds the convolution's own output: it has two readers */
+    RELU = 16,
+    POOL = 32,  /* 2 x 2, stride 2 */
+    POOL3 = 64, /* 3 x 3, stride 2 */
+    AVERAGE = 128,
+    BRANCH = 256 /* adds a second, normalised branch */
+};
+
+struct shape {
+    int channels, h, w, batch, c, o, kernel, stride, pad;
+    unsigned parts;
+};
+
+static int size_after(int h, const struct shape *s)
+{
+    return (h + 2 * s->pad - s->kernel) / s->stride + 1;
+}
+
+static struct ob_net *build(const struct shape *s)
+{
+    int x = 1, y, side = size_after(s->h < s->w ? s->h : s->w, s);
+    struct ob_net *n;
+
+    must(ob_net_begin(&n, "test", s->channels, s->h, s->w, 3, err));
+    if (s->parts & STEM)
+        x = ob_net_conv(n, "stem", x, s->c, 1, 1, 0, 0, OB_INIT_KAIMING, 1);
+    y = x;
+    x = ob_net_conv(n, "conv", y, s->o, s->kernel, s->stride, s->pad, !!(s->parts & BIAS),
+                    OB_INIT_KAIMING, 1);
+    if (s->parts & BRANCH)
+        y = ob_net_batchnorm(
+            n, "bn2",
+            ob_net_conv(n, "conv2", y, s->o, s->kernel, s->stride, s->pad, 0, OB_INIT_KAIMING, 1));
+    else
+        y = x;
+    if (s->parts & NORM)
+        x = ob_net_batchnorm(n, "bn", x);
+    if (s->parts & (SKIP | BRANCH))
+        x = ob_net_add(n, x, y);
+    if (s->parts & RELU)
+        x = ob_net_relu(n, x);
+    if ((s->parts & POOL) && side >= 2)
+        x = ob_net_maxpool(n, x, 2, 2);
+    else if ((s->parts & POOL3) && side >= 3)
+        x = ob_net_maxpool(n, x, 3, 2);
+    x = s->parts & AVERAGE ? ob_net_avgpool(n, x) : ob_net_flatten(n, x);
+    ob_net_linear(n, "fc", x, 3, OB_INIT_UNIFORM);
+    must(ob_net_end(&n, x, err));
+    return n;
+}
+
+/*
+ * Some gradients cancel out to nothing, and only rounding is left to compare: of a bias before a
+ * norm, of the mean behind one, and of the scale of the one number that all channels depend on.
+ */
+static void check_shape(struct shape *s)
+{
+    char name[96];
+
+    if (s->h + 2 * s->pad < s->kernel || s->w + 2 * s->pad < s->kernel)
+        return;
+    if ((s->parts & (NORM | BRANCH)) && s->channels == 1 && s->kernel == 1)
+        s->channels = 3;
+    if ((s->parts & NORM) && !(s->parts & SKIP))
+        s->parts &= ~(unsigned)BIAS;
+    if ((s->parts & (NORM | BRANCH)) && (s->parts & AVERAGE))
+        s->parts |= RELU;
+    snprintf(name, sizeof(name), "%d x %dx%dx%d: %d->%d, kernel %d/%d+%d, parts %u", s->batch,
+             s->channels, s->h, s->w, s->c, s->o, s->kernel, s->stride, s->pad, s->parts);
+    compare(name, build(s), s->batch, 2e-5, 2e-5);
+}
+
+static void convolution_shapes(void **state)
+{
+    static const int channels[] = { 1, 3, 5, 8, 13, 64, 70 }, batches[] = { 1, 2, 5 };
+    struct ob_rng r = ob_rng(4, OB_RNG_TEST, 0, 0);
+
+    (void)state;
+    for (int i = 0; i < 96; i++) {
+        struct shape s = { .channels = i % 3 ? 3 : 1,
+                           .h = 8 + (int)ob_rng_below(&r, 10),
+                           .w = 8 + (int)ob_rng_below(&r, 10),
+                           .batch = batches[ob_rng_below(&r, 3)],
+                           .c = channels[ob_rng_below(&r, 7)],
+                           .o = channels[ob_rng_below(&r, 7)],
+                           .kernel = 1 + 2 * (i % 4),
+                           .stride = 1 + i / 4 % 3,
+                           .pad = i / 12 % 4,
+                           .parts = ob_rng_u32(&r) & 511 };
+
+        if (s.kernel >= 5 && s.c * s.o > 1000)
+            s.o = 13;
+        if (s.c * s.o > 1000)
+            s.batch = s.batch > 2 ? 2 : s.batch;
+        check_shape(&s);
+    }
+}
+
+/* Each way of fusing, on channel counts with and without a tail. */
+static void fused_parts(void **state)
+{
+    static const unsigned norms[] = {
+        0,    NORM,   NORM | RELU,  NORM | SKIP, NORM | RELU | SKIP, NORM | RELU | BRANCH,
+        RELU, BRANCH, NORM | BRANCH
+    };
+    static const unsigned pools[] = { 0, POOL, POOL3, AVERAGE };
+
+    (void)state;
+    for (int a = 0; a < 9; a++)
+        for (int b = 0; b < 4; b++)
+            for (int c = 0; c < 2; c++) {
+                struct shape s = { 3, 9, 12, 3, 5, c ? 16 : 11, 3, 1, 1, norms[a] | pools[b] };
+
+                s.parts |= b & 1 ? STEM | BIAS : 0;
+                check_shape(&s);
+            }
+}
+
+/* Shortcuts of option A, nodes read twice, and an input that several read. */
+static void residual_block(void **state)
+{
+    static const int widths[] = { 4, 8, 16 };
+
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        int c = widths[i % 3], stride = 1 + i / 3, x, y, z;
+        struct ob_net *n;
+
+        must(ob_net_begin(&n, "test", 3, 11, 14, 4, err));
+        x = ob_net_conv(n, "conv1", 1, c, 3, 1, 1, 0, OB_INIT_KAIMING, 1);
+        x = ob_net_relu(n, ob_net_batchnorm(n, "bn1", x));
+        y = ob_net_conv(n, "conv2", x, 2 * c, 3, stride, 1, 0, OB_INIT_KAIMING, 1);
+        y = ob_net_relu(n, ob_net_batchnorm(n, "bn2", y));
+        z = ob_net_conv(n, "conv3", y, 2 * c, 3, 1, 1, 0, OB_INIT_KAIMING, 1);
+        z = ob_net_batchnorm(n, "bn3", z);
+        y = ob_net_relu(n, ob_net_add(n, z, ob_net_shortcut(n, x, 2 * c, stride)));
+        z = ob_net_batchnorm(n, "bn4",
+                             ob_net_conv(n, "conv4", y, 2 * c, 3, 1, 1, 0, OB_INIT_KAIMING, 1));
+        y = ob_net_add(n, z, y);
+        x = ob_net_add(n, ob_net_avgpool(n, y), ob_net_avgpool(n, ob_net_relu(n, y)));
+        ob_net_linear(n, "fc", x, 4, OB_INIT_UNIFORM);
+        must(ob_net_end(&n, x, err));
+        compare("residual block", n, 3, 2e-5, 2e-5);
+    }
+}
+
+/* The image goes to a pool, a batch-norm and a flatten: blocked without a convolution. */
+static void without_convolution(void **state)
+{
+    struct ob_net *n;
+    int x, y;
+
+    (void)state;
+    must(ob_net_begin(&n, "test", 3, 9, 10, 4, err));
+    x = ob_net_flatten(n, ob_net_maxpool(n, ob_net_batchnorm(n, "bn", 1), 3, 3));
+    y = ob_net_relu(n, ob_net_linear(n, "fc1", ob_net_flatten(n, 1), 27, OB_INIT_UNIFORM));
+    x = ob_net_add(n, x, y);
+    ob_net_linear(n, "fc2", x, 4, OB_INIT_UNIFORM);
+    must(ob_net_end(&n, y, err));
+    compare("without convolution", n, 5, 2e-5, 2e-5);
+}
+
+static void whole_networks(void **state)
+{
+    static const struct {
+        const char *arch;
+        int channels, h, w, batch;
+    } nets[] = {
+        { "cnn", 1, 28, 28, 5 },
+        { "cnn,width=0.5", 3, 17, 13, 11 },
+        { "cnn,width=0.25", 1, 8, 8, 2 },
+        { "resnet20", 3, 16, 16, 2 },
+        { "resnet20,width=0.5", 1, 13, 9, 5 },
+        { "mlp", 1, 12, 12, 70 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++) {
+        struct ob_net *net;
+
+        must(ob_net_new(&net, nets[i].arch, nets[i].channels, nets[i].h, nets[i].w, 10, err));
+        /* a ReLU that falls the other way is worth up to 5e-2; here none does */
+        compare(nets[i].arch, net, nets[i].batch, 2e-5, 2e-4);
+    }
+}
+
+/* ---- ref against central differences ---- */
+
+static double value_of(struct ob_exec *e, const struct ob_weights *w, const float *x,
+                       const float *dlogits, int n, enum ob_mode mode)
+{
+    struct outcome o = run_on(e, w, x, dlogits, n, mode);
+    double s = 0;
+
+    for (size_t i = 0; i < o.n_logits; i++)
+        s += (double)o.logits[i] * (double)dlogits[i];
+    release_outcome(&o);
+    return s;
+}
+
+/* (f(at + eps d) - f(at - eps d)) / 2 eps against g d, along a random d. */
+static void check_slope(const char *what, struct ob_exec *e, const struct ob_weights *w,
+                        const float *x, const float *dlogits, int n, enum ob_mode mode, float *at,
+                        const float *g, const float *g0, size_t size)
+{
+    float *d = numbers(size, 17, 0, 1), *keep = copy_of(at, size);
+    double slope = 0, eps = 1e-3, f[2], scale = 0;
+
+    for (int side = 0; side < 2; side++) {
+        for (size_t i = 0; i < size; i++)
+            at[i] = keep[i] + (float)((side ? eps : -eps) * (double)d[i]);
+        f[side] = value_of(e, w, x, dlogits, n, mode);
+    }
+    memcpy(at, keep, sizeof(float) * size);
+    for (size_t i = 0; i < size; i++) {
+        double gi = (double)g[i] - (g0 ? (double)g0[i] : 0);
+
+        slope += gi * (double)d[i];
+        scale += gi * gi;
+    }
+    if (!(fabs((f[1] - f[0]) / (2 * eps) - slope) <= 0.01 * sqrt(scale) + 2e-3))
+        fail_msg("%s: %s: slope %.6g, gradient says %.6g", mode ? "train" : "eval", what,
+                 (f[1] - f[0]) / (2 * eps), slope);
+    ob_free(d);
+    ob_free(keep);
+}
+
+static void differences(struct ob_net *net, int n)
+{
+    float *x = numbers((size_t)(n * net->channels * net->height * net->width), 1, 0.4f, 0.3f);
+    float *dlogits = numbers((size_t)(n * net->n_classes), 2, 0, 0.5f);
+    float *g0 = numbers(net->n_params, 5, 0, 1e-3f);
+    struct ob_ctx *ctx = context("ref", NULL, 2);
+    struct ob_weights w = weights_of(net, 3, 1);
+    struct ob_exec *e;
+
+    must(ob_exec_new(&e, ctx, net, n, OB_EXEC_TRAIN | OB_EXEC_INPUT_GRAD, err));
+    for (int mode = 0; mode < 2; mode++) {
+        enum ob_mode m = (enum ob_mode)mode;
+        struct outcome o = run_on(e, &w, x, dlogits, n, m);
+
+        for (int i = 0; i < net->n_views; i++) {
+            const struct ob_view *v = &net->view[i];
+
+            if (v->block == OB_PARAM)
+                check_slope(v->name, e, &w, x, dlogits, n, m, w.params + v->offset,
+                            o.grads + v->offset, g0 + v->offset, v->size);
+        }
+        check_slope("dx", e, &w, x, dlogits, n, m, x, o.dx, NULL, o.n_dx);
+        release_outcome(&o);
+    }
+    ob_exec_free(e);
+    release_weights(&w);
+    ob_ctx_free(ctx);
+    ob_free(x);
+    ob_free(dlogits);
+    ob_free(g0);
+    ob_net_free(net);
+}
+
+static void ref_is_the_derivative(void **state)
+{
+    static const struct shape shapes[] = {
+        { 3, 8, 9, 2, 3, 4, 3, 2, 1, BIAS | AVERAGE },
+        { 1, 9, 8, 3, 4, 5, 5, 1, 2, STEM | BIAS | NORM | AVERAGE },
+        { 3, 8, 8, 2, 4, 4, 3, 3, 0, STEM | NORM | SKIP },
+        { 1, 8, 8, 3, 2, 3, 3, 1, 1, STEM | NORM | BRANCH | RELU | POOL },
+        { 3, 9, 9, 2, 2, 3, 1, 1, 0, RELU | POOL3 },
+    };
+    struct ob_net *n;
+    int x, y;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+        differences(build(&shapes[i]), shapes[i].batch);
+    must(ob_net_begin(&n, "test", 3, 8, 9, 3, err));
+    x = ob_net_conv(n, "conv1", 1, 4, 3, 1, 1, 0, OB_INIT_KAIMING, 1);
+    y = ob_net_batchnorm(n, "bn", ob_net_conv(n, "conv2", x, 6, 3, 2, 1, 0, OB_INIT_KAIMING, 1));
+    x = ob_net_avgpool(n, ob_net_add(n, y, ob_net_shortcut(n, x, 6, 2)));
+    ob_net_linear(n, "fc", x, 3, OB_INIT_UNIFORM);
+    must(ob_net_end(&n, x, err));
+    differences(n, 3);
+}
+
+/* ---- promises of an executable ---- */
+
+/* Runs `fn` on each backend and instruction set there is. */
+static void on_each(void (*fn)(const char *backend, const char *isa))
+{
+    fn("ref", NULL);
+    for (int i = 0; i < N_ISA; i++)
+        if (has_isa(isas[i]))
+            fn("cpu", isas[i]);
+}
+
+static void threads(const char *backend, const char *isa)
+{
+    static const char *const archs[] = { "cnn,width=0.5", "resnet20,width=0.5", "mlp" };
+    static const int counts[] = { 1, 2, 3, 7 };
+    int n = 19;
+
+    for (int a = 0; a < 3; a++) {
+        struct outcome first = { 0 };
+        struct ob_weights w;
+        struct ob_net *net;
+        float *x = numbers((size_t)(n * 3 * 10 * 11), 1, 0.4f, 0.3f);
+        float *dlogits = numbers((size_t)(n * 5), 2, 0, 1);
+
+        must(ob_net_new(&net, archs[a], 3, 10, 11, 5, err));
+        w = weights_of(net, 3, 1);
+        for (int t = 0; t < 4; t++) {
+            struct ob_ctx *ctx = context(backend, isa, counts[t]);
+            struct outcome o = run(ctx, net, &w, x, dlogits, n, n, OB_MODE_TRAIN);
+
+            if (t)
+                same_outcome(net, &o, &first);
+            else
+                first = o;
+            if (t)
+                release_outcome(&o);
+            ob_ctx_free(ctx);
+        }
+        release_outcome(&first);
+        release_weights(&w);
+        ob_net_free(net);
+        ob_free(x);
+        ob_free(dlogits);
+    }
+}
+
+static void any_number_of_threads(void **state)
+{
+    (void)state;
+    on_each(threads);
+}
+
+/* A smaller batch, other weights, other modes in between: nothing of before shows. */
+static void reuse(const char *backend, const char *isa)
+{
+    struct ob_ctx *ctx = context(backend, isa, 2);
+    float *x = numbers((size_t)(9 * 3 * 12 * 8), 1, 0.4f, 0.3f);
+    float *dlogits = numbers((size_t)(9 * 4), 2, 0, 1);
+    struct ob_weights w[2];
+    struct ob_net *net;
+    struct ob_exec *e;
+
+    must(ob_net_new(&net, "cnn,width=0.25", 3, 12, 8, 4, err));
+    w[0] = weights_of(net, 3, 1);
+    w[1] = weights_of(net, 8, 2);
+    must(ob_exec_new(&e, ctx, net, 9, OB_EXEC_TRAIN | OB_EXEC_INPUT_GRAD, err));
+    for (int i = 0; i < 12; i++) {
+        int n = i % 3 ? 9 - i / 2 : 9;
+        enum ob_mode mode = i % 5 < 2 ? OB_MODE_EVAL : OB_MODE_TRAIN;
+        struct ob_weights *use = &w[i % 2];
+        struct outcome a, b;
+
+        if (i > 7) { /* changed in place: a new stamp says so */
+            use->params[i] += 0.25f;
+            use->stamp = (uint64_t)(10 + i);
+        }
+        a = run_on(e, use, x, dlogits, n, mode);
+        b = run(ctx, net, use, x, dlogits, n, n, mode);
+        same_outcome(net, &a, &b);
+        release_outcome(&a);
+        release_outcome(&b);
+    }
+    ob_exec_free(e);
+    release_weights(&w[0]);
+    release_weights(&w[1]);
+    ob_net_free(net);
+    ob_free(x);
+    ob_free(dlogits);
+    ob_ctx_free(ctx);
+}
+
+static void nothing_of_before_shows(void **state)
+{
+    (void)state;
+    on_each(reuse);
+}
+
+/* Inference only: the same numbers as an executable that can train, in both modes. */
+static void inference(const char *backend, const char *isa)
+{
+    struct ob_ctx *ctx = context(backend, isa, 2);
+    float *x = numbers((size_t)(5 * 3 * 12 * 12), 1, 0.4f, 0.3f);
+    struct ob_weights w;
+    struct ob_net *net;
+    struct ob_exec *a, *b;
+
+    must(ob_net_new(&net, "resnet20,width=0.5", 3, 12, 12, 4, err));
+    w = weights_of(net, 3, 1);
+    must(ob_exec_new(&a, ctx, net, 5, 0, err));
+    must(ob_exec_new(&b, ctx, net, 5, OB_EXEC_TRAIN, err));
+    for (int mode = 0; mode < 2; mode++) {
+        must(ob_exec_forward(a, &w, x, 5, (enum ob_mode)mode, err));
+        must(ob_exec_forward(b, &w, x, 5, (enum ob_mode)mode, err));
+        assert_memory_equal(a->logits, b->logits, sizeof(float) * 5 * 4);
+    }
+    ob_exec_free(a);
+    ob_exec_free(b);
+    release_weights(&w);
+    ob_net_free(net);
+    ob_free(x);
+    ob_ctx_free(ctx);
+}
+
+static void inference_is_the_same(void **state)
+{
+    (void)state;
+    on_each(inference);
+}
+
+/* Without memory a compile fails in words, at whichever allocation, and leaks nothing. */
+static void out_of_memory(void **state)
+{
+    struct ob_ctx *ctx = context("cpu", NULL, 2);
+    struct ob_net *net;
+    struct ob_exec *e;
+    int rc = OB_ENOMEM;
+
+    (void)state;
+    must(ob_net_new(&net, "cnn,width=0.25", 1, 8, 8, 3, err));
+    for (size_t i = 1; rc; i++) {
+        struct ob_err err = { 0 };
+
+        obi_mem_fail_at(i);
+        rc = ob_exec_new(&e, ctx, net, 3, OB_EXEC_TRAIN, &err);
+        obi_mem_fail_at(0);
+        assert_true(rc == OB_OK || (rc == OB_ENOMEM && !e && err.msg[0]));
+        assert_true(i < 1000);
+    }
+    ob_exec_free(e);
+    ob_net_free(net);
+    ob_ctx_free(ctx);
+}
+
+static void instruction_sets(void **state)
+{
+    struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
+    struct ob_ctx *ctx = context("cpu", "baseline", 1);
+
+    (void)state;
+    assert_string_equal(ob_ctx_isa(ctx), "baseline");
+    ob_ctx_free(ctx);
+    o.isa = "avx3";
+    must_fail(ob_ctx_new(&ctx, &o, err), OB_EINVAL, "'avx3'");
+    assert_null(ctx);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(convolution_shapes),    cmocka_unit_test(fused_parts),
+        cmocka_unit_test(residual_block),        cmocka_unit_test(without_convolution),
+        cmocka_unit_test(whole_networks),        cmocka_unit_test(ref_is_the_derivative),
+        cmocka_unit_test(any_number_of_threads), cmocka_unit_test(nothing_of_before_shows),
+        cmocka_unit_test(inference_is_the_same), cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(instruction_sets),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
