@@ -211,8 +211,8 @@ static int fill_against(struct ob_eval_against *out, const struct court *c, cons
 /* What two honest retrainings differ by: no method can be asked for less. */
 static void fill_floor(struct ob_eval *e, const struct judged *r, size_t n)
 {
-    double pairs = 0;
     struct pair sum = { 0 };
+    double pairs = 0;
 
     for (size_t i = 0; i < n; i++)
         for (size_t k = i + 1; k < n; k++) {
@@ -226,19 +226,20 @@ static void fill_floor(struct ob_eval *e, const struct judged *r, size_t n)
             sum.tow += p.tow;
             sum.tow_mia += p.tow_mia;
         }
-    e->floor_gap_forget = pairs ? sum.forget / pairs : NAN;
-    e->floor_gap_retain = pairs ? sum.retain / pairs : NAN;
-    e->floor_gap_test = pairs ? sum.test / pairs : NAN;
-    e->floor_gap_mia = pairs ? sum.mia / pairs : NAN;
-    e->floor_tow = pairs ? sum.tow / pairs : NAN;
-    e->floor_tow_mia = pairs ? sum.tow_mia / pairs : NAN;
+    /* 0 / 0 with fewer than two models: NaN, as promised */
+    e->floor_gap_forget = sum.forget / pairs;
+    e->floor_gap_retain = sum.retain / pairs;
+    e->floor_gap_test = sum.test / pairs;
+    e->floor_gap_mia = sum.mia / pairs;
+    e->floor_tow = sum.tow / pairs;
+    e->floor_tow_mia = sum.tow_mia / pairs;
 }
 
 /* ---- the whole ---- */
 
 static void fill_means(struct ob_eval *e)
 {
-    double n = e->n_against ? (double)e->n_against : NAN;
+    double n = (double)e->n_against; /* 0 / 0 is NaN, as promised */
 
     e->tow = e->tow_mia = e->tow_parts = e->tow_worst = 0;
     for (size_t i = 0; i < e->n_against; i++) {

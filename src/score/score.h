@@ -15,6 +15,8 @@ struct ob_scores {
 int ob_scores_new(struct ob_scores **out, const char *kind, const char *source, size_t n,
                   struct ob_err *err);
 void ob_scores_count(struct ob_scores *s); /* brings info.n_scored up to date */
+/* False only where the origin names data with another hash. */
+bool ob_scores_of_data(const struct ob_scores *s, const char *hash);
 /* Doubles as NaN-free ranks with ties averaged (1-based). */
 int ob_ranks(double *rank, const double *x, size_t n, struct ob_err *err);
 /* proxy.c - the post-hoc score `kind` of an example with class probabilities p[c]; NaN: no such

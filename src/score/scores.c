@@ -71,6 +71,16 @@ const struct ob_scores_info *ob_scores_info(const struct ob_scores *s)
     return &s->info;
 }
 
+bool ob_scores_of_data(const struct ob_scores *s, const char *hash)
+{
+    json_t *origin = s->origin ? json_loads(s->origin, 0, NULL) : NULL;
+    const char *data = json_string_value(json_object_get(origin, "data"));
+    bool same = !data || !strcmp(data, hash);
+
+    json_decref(origin);
+    return same;
+}
+
 /* "a/S.npy" -> "a/S.json"; a name without .npy gets .json at its end. */
 static int json_path(struct ob_str *out, const char *path, struct ob_err *err)
 {

@@ -103,6 +103,10 @@ static int check_scores(const struct ob_data *d, const struct ob_select_opts *o,
         return ob_fail(err, OB_EFORMAT,
                        "the scores are of a training file with %zu examples, this one has %zu",
                        o->scores->info.n, n_file);
+    if (!ob_scores_of_data(o->scores, ob_data_info(d)->hash))
+        ob_log(d->ctx, OB_LOG_WARN,
+               "these scores were made for other data: their examples are not "
+               "the ones here");
     if (o->scores->info.raw)
         ob_log(d->ctx, OB_LOG_WARN,
                "these scores are raw: high need not mean more memorized in them");

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "score/score.h"
 
 #define N 12
@@ -258,6 +259,24 @@ static void refusals(void **state)
     room_close(&r);
 }
 
+static void other_data_are_said(void **state)
+{
+    struct room r;
+    struct ob_select_opts o;
+
+    (void)state;
+    room_open(&r, "confidence", tied);
+    strcpy(r.d.info.hash, "abc");
+    assert_int_equal(ob_strdup(&r.s->origin, "{\"data\": \"abc\"}", NULL), OB_OK);
+    o = ask(&r, "low", 2);
+    EXPECT(o, 0, 2);
+    assert_int_equal(r.warnings, 0);
+    r.d.info.hash[0] = 'x';
+    EXPECT(o, 0, 2);
+    assert_int_equal(r.warnings, 1);
+    room_close(&r);
+}
+
 static void raw_scores_are_said(void **state)
 {
     struct room r;
@@ -277,10 +296,15 @@ static void raw_scores_are_said(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(low_and_high), cmocka_unit_test(medium),
-        cmocka_unit_test(mix),          cmocka_unit_test(mix_order),
-        cmocka_unit_test(classes),      cmocka_unit_test(random_sets),
-        cmocka_unit_test(refusals),     cmocka_unit_test(raw_scores_are_said),
+        cmocka_unit_test(low_and_high),
+        cmocka_unit_test(medium),
+        cmocka_unit_test(mix),
+        cmocka_unit_test(mix_order),
+        cmocka_unit_test(classes),
+        cmocka_unit_test(random_sets),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(raw_scores_are_said),
+        cmocka_unit_test(other_data_are_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
