@@ -1,0 +1,90 @@
+#!/usr/bin/python3
+"""torch_roundtrip.py - models go to PyTorch and come back, and say the same there and here.
+
+    tests/interop/torch_roundtrip.py [PROGRAM]      default: $OB_PROGRAM, or build/oubli
+
+For each architecture: the program trains a model, PyTorch loads the file (load_state_dict, strict)
+and must give the logits and embeddings that `predict` wrote; then PyTorch makes a model, and
+`predict` must give its logits. Exit 77: this Python has no PyTorch.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+try:
+    import numpy as np
+    import torch
+except ImportError as e:
+    print(f"skipped: {e}")
+    sys.exit(77)
+import torch_models
+
+CASES = [
+    ("cnn", (3, 16, 20), 4),
+    ("cnn,width=0.5", (1, 9, 17), 2),
+    ("mlp", (1, 12, 8), 3),
+    ("resnet20", (3, 16, 12), 5),
+]
+PROGRAM = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("OB_PROGRAM", "build/oubli")
+
+
+def run(*args):
+    done = subprocess.run([PROGRAM, *args], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{PROGRAM} {' '.join(args)}: exit {done.returncode}\n{done.stderr}")
+
+
+def write_data(folder, shape, classes):
+    """Random images; returns the test images as the program sees them, 0..1, N-C-H-W."""
+    rng = np.random.RandomState(3)
+    os.makedirs(folder)
+    for part, n in (("train", 64), ("test", 16)):
+        x = rng.randint(0, 256, (n,) + shape[1:] + shape[:1]).astype(np.uint8)
+        np.save(os.path.join(folder, f"x_{part}.npy"), x)
+        np.save(os.path.join(folder, f"y_{part}.npy"), np.arange(n) % classes)
+    return torch.from_numpy(x.astype(np.float32) / 255).permute(0, 3, 1, 2)
+
+
+def predict(data, model, out, *more):
+    run("predict", "--data", data, "--model", model, "--split", "test", "-o", out, *more)
+    return np.load(out)
+
+
+def compare(what, ours, theirs):
+    gap = np.abs(ours - theirs).max() / (1 + np.abs(theirs).max())
+    print(f"{what}: largest gap {gap:.2e}")
+    if ours.shape != theirs.shape or not gap < 1e-4:
+        sys.exit(f"{what}: PyTorch and oubli differ")
+
+
+def check(folder, arch, shape, classes):
+    x = write_data(os.path.join(folder, "data"), shape, classes)
+    data, path = "npy:" + os.path.join(folder, "data"), os.path.join(folder, "m.safetensors")
+    run("train", "--data", data, "--arch", arch, "-o", path, "--epochs", "2", "--batch", "16",
+        "--lr", "0.01", "--seed", "1")
+    metadata, tensors = torch_models.read(path)
+    assert metadata["arch"] == arch and metadata["classes"] == str(classes)
+    model = torch_models.make(arch, shape, classes).eval()
+    if list(model.state_dict()) != list(tensors):
+        sys.exit(f"{arch}: other names, or in another order, than PyTorch's")
+    model.load_state_dict(tensors, strict=True)
+    with torch.no_grad():
+        logits, features = model(x).numpy(), model.features(x).numpy()
+    compare(f"{arch} logits", predict(data, path, os.path.join(folder, "l.npy")), logits)
+    compare(f"{arch} features",
+            predict(data, path, os.path.join(folder, "f.npy"), "--features"), features)
+
+    torch.manual_seed(4)
+    model = torch_models.make(arch, shape, classes).eval()
+    path = os.path.join(folder, "theirs.safetensors")
+    torch_models.write(path, model.state_dict())
+    with torch.no_grad():
+        logits = model(x).numpy()
+    compare(f"{arch} from PyTorch", predict(data, path, os.path.join(folder, "t.npy")), logits)
+
+
+for case in CASES:
+    with tempfile.TemporaryDirectory() as folder:
+        check(folder, *case)
