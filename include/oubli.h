@@ -300,13 +300,13 @@ int ob_select(struct ob_ids **out, const struct ob_data *d, const struct ob_ids 
 
 /* ---- methods and plans ---- */
 
-enum ob_option_type { OB_OPT_INT, OB_OPT_FLOAT, OB_OPT_CHOICE };
+enum ob_option_type { OB_OPT_INT, OB_OPT_FLOAT, OB_OPT_CHOICE, OB_OPT_TEXT };
 struct ob_option {
     const char *name, *help;
     enum ob_option_type type;
     size_t offset;        /* private */
-    double def, min, max; /* of OB_OPT_CHOICE: def is an index into choices */
-    const char *choices;  /* "paper,released" */
+    double def, min, max; /* of OB_OPT_CHOICE: def is an index into choices. NaN: the model says */
+    const char *choices;  /* "paper,released"; of OB_OPT_TEXT: NULL */
     const char *range;    /* the range of the paper, for the help; may be NULL */
 };
 

@@ -9,20 +9,70 @@
 #define OB_UNLEARN_JOB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "backend/backend.h"
 #include "data/data.h"
 #include "run/train.h"
 #include "unlearn/method.h"
 
-/* The settings that every iterative method has (one table, in job.c). */
+/* The settings that every iterative method has: the rows of struct ob_method's `common`, with a
+ * method's own defaults and the ranges that the papers searched (text, may be NULL). */
 struct ob_common {
     int epochs, batch;
     double lr, momentum, weight_decay;
-    int augment, schedule, optimizer; /* index into the choices */
+    int augment, schedule, optimizer; /* index into the choices; augment is an enum ob_augment */
 };
+#define OB_COMMON_CHOICE(field, what, list)                                                        \
+    {                                                                                              \
+        .name = #field, .help = what, .type = OB_OPT_CHOICE,                                       \
+        .offset = offsetof(struct ob_common, field), .choices = list                               \
+    }
+#define OB_COMMON(def_epochs, range_epochs, def_lr, range_lr)                                      \
+    { .name = "epochs",                                                                            \
+      .help = "passes",                                                                            \
+      .type = OB_OPT_INT,                                                                          \
+      .offset = offsetof(struct ob_common, epochs),                                                \
+      .def = def_epochs,                                                                           \
+      .max = 100000,                                                                               \
+      .range = range_epochs },                                                                     \
+        { .name = "lr",                                                                            \
+          .help = "learning rate",                                                                 \
+          .type = OB_OPT_FLOAT,                                                                    \
+          .offset = offsetof(struct ob_common, lr),                                                \
+          .def = def_lr,                                                                           \
+          .min = 1e-12,                                                                            \
+          .max = 1e6,                                                                              \
+          .range = range_lr },                                                                     \
+        { .name = "batch",                                                                         \
+          .help = "examples of a batch",                                                           \
+          .type = OB_OPT_INT,                                                                      \
+          .offset = offsetof(struct ob_common, batch),                                             \
+          .def = 256,                                                                              \
+          .min = 1,                                                                                \
+          .max = 65536 },                                                                          \
+        { .name = "momentum",                                                                      \
+          .help = "momentum of sgd",                                                               \
+          .type = OB_OPT_FLOAT,                                                                    \
+          .offset = offsetof(struct ob_common, momentum),                                          \
+          .def = 0.9,                                                                              \
+          .max = 0.999999 },                                                                       \
+        { .name = "weight-decay",                                                                  \
+          .help = "pull of all weights towards 0",                                                 \
+          .type = OB_OPT_FLOAT,                                                                    \
+          .offset = offsetof(struct ob_common, weight_decay),                                      \
+          .def = 5e-4,                                                                             \
+          .max = 1000 },                                                                           \
+        OB_COMMON_CHOICE(augment, "changes of the images", "none,crop-flip"),                      \
+        OB_COMMON_CHOICE(schedule, "learning rate over the batches of the step, down to 0",        \
+                         "constant,linear,cosine"),                                                \
+        OB_COMMON_CHOICE(optimizer, "how weights follow gradients", "sgd,adam,adamw"),             \
+    {                                                                                              \
+        0                                                                                          \
+    }
 
 struct ob_job {
+    const struct ob_method *method;
     struct ob_ctx *ctx;
     struct ob_model *model;
     const struct ob_model *teacher, *first; /* NULL unless asked for */
@@ -30,9 +80,8 @@ struct ob_job {
     const struct ob_split *split;
     const struct ob_ids *forget, *retain;
     struct ob_common common;
-    const char *own_settings; /* as given, for methods that pass them on (retrain) */
-    uint64_t seed;            /* of this step */
-    uint8_t *mask;            /* OB_NEED_MASK; n_params bytes */
+    uint64_t seed; /* of this step */
+    uint8_t *mask; /* OB_NEED_MASK; n_params bytes */
     struct ob_cost cost;
     struct ob_progress progress;
 
@@ -46,9 +95,21 @@ struct ob_job {
     int32_t *labels;
     int64_t step, n_steps; /* for the schedule: batches of this run */
     int epoch;
-    double loss_sum;
+    double loss_sum; /* sums over this epoch's training batches */
     uint64_t n_seen, n_right;
+    bool retain_started, forget_started;
 };
+
+/* ---- for the driver (rum.c) ---- */
+
+/* The public fields up to `seed` are filled in; makes the rest. On failure nothing is left, and
+ * ob_job_close() is fine too. */
+int ob_job_open(struct ob_job *job, struct ob_err *err);
+void ob_job_close(struct ob_job *job);
+void ob_job_start_epoch(struct ob_job *job, int e);
+int ob_job_end_epoch(struct ob_job *job, struct ob_err *err); /* OB_EDIVERGED */
+
+/* ---- for methods ---- */
 
 bool ob_job_next_retain(struct ob_job *job, struct ob_batch *b);
 bool ob_job_next_forget_once(struct ob_job *job, struct ob_batch *b);
@@ -69,7 +130,13 @@ int ob_job_n_classes(const struct ob_job *job);
 /* Batches in one pass over the set, for methods that say how many steps they take. */
 size_t ob_job_n_retain_batches(const struct ob_job *job);
 size_t ob_job_n_forget_batches(const struct ob_job *job);
-void ob_job_set_n_steps(struct ob_job *job, int64_t n); /* in begin(): total for the schedule */
+size_t ob_job_n_both_batches(const struct ob_job *job);
+/* In begin(): total for the schedule. Until then: one pass an epoch over what the method reads,
+ * both sets together if both. */
+void ob_job_set_n_steps(struct ob_job *job, int64_t n);
+/* The labels of a batch, those of forget examples drawn anew for this epoch, uniform over all
+ * classes; valid until the next call. */
+const int32_t *ob_job_random_labels(struct ob_job *job, const struct ob_batch *b);
 /* Mean gradient of the cross entropy over the whole forget set at `at`, eval mode, without
  * moving anything; `out` has n_params floats and is overwritten. */
 int ob_job_forget_gradient(struct ob_job *job, const struct ob_model *at, float *out,

@@ -30,10 +30,12 @@ struct ob_method {
     unsigned needs;      /* enum ob_need */
     size_t state_size;   /* zeroed, then filled from `options` */
     const struct ob_option *options; /* own settings, ends with { 0 }; NULL: none */
-    /* defaults of the settings that every iterative method has; epochs 0: the method has none */
-    int epochs;
-    double lr;
-    /* Each may be NULL. end() runs exactly once if begin() was called, on every path. */
+    /* OB_COMMON() of job.h: the settings that every iterative method has, with this one's
+     * defaults. NULL: the method has no epochs; epoch() runs once, without loaders or optimiser. */
+    const struct ob_option *common;
+    /* Each may be NULL. check() runs before any step of the plan does; OB_EINVAL: these settings
+     * do not do for this model. end() runs exactly once if begin() was called, on every path. */
+    int (*check)(const void *state, const struct ob_model *m, struct ob_err *err);
     int (*begin)(void *state, struct ob_job *job, struct ob_err *err);
     int (*epoch)(void *state, struct ob_job *job, int e, struct ob_err *err);
     void (*end)(void *state, struct ob_job *job);

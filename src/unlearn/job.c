@@ -1,0 +1,349 @@
+/* job.c - what methods are made of: batches, gradients, steps of the optimiser. */
+#include "unlearn/job.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+
+enum { STREAM_RETAIN = 1, STREAM_FORGET, STREAM_BOTH }; /* loaders shuffle apart */
+
+static const char *const schedules[] = { "constant", "linear", "cosine" }; /* as in OB_COMMON */
+static const char *const optimizers[] = { "sgd", "adam", "adamw" };
+
+/* ---- opening and closing ---- */
+
+static bool reads(const struct ob_job *job, unsigned needs)
+{
+    return (job->method->needs & needs) == needs;
+}
+
+static int new_loader(struct ob_loader **out, const struct ob_job *job, const struct ob_ids *ids,
+                      uint32_t stream, struct ob_err *err)
+{
+    struct ob_loader_opts o = { .batch = job->common.batch,
+                                .shuffle = 1,
+                                .augment = (enum ob_augment)job->common.augment,
+                                .seed = job->seed,
+                                .stream = stream };
+
+    if ((size_t)o.batch > ids->n)
+        o.batch = (int)ids->n;
+    return ob_loader_new(out, job->data, OB_TRAIN, ids, &o, err);
+}
+
+/* The largest batch that can come: executables are made for it. */
+static int most_examples(const struct ob_job *job)
+{
+    size_t n = job->retain->n + job->forget->n;
+
+    return (size_t)job->common.batch < n ? job->common.batch : (int)n;
+}
+
+static int open_loaders(struct ob_job *job, struct ob_err *err)
+{
+    if (reads(job, OB_NEED_RETAIN))
+        OB_TRY(new_loader(&job->retain_loader, job, job->retain, STREAM_RETAIN, err));
+    if (reads(job, OB_NEED_FORGET))
+        OB_TRY(new_loader(&job->forget_loader, job, job->forget, STREAM_FORGET, err));
+    if (!reads(job, OB_NEED_RETAIN | OB_NEED_FORGET))
+        return OB_OK;
+    OB_TRY(ob_ids_union(&job->both, job->retain, job->forget, err));
+    return new_loader(&job->both_loader, job, job->both, STREAM_BOTH, err);
+}
+
+static int open_blocks(struct ob_job *job, int batch, struct ob_err *err)
+{
+    const struct ob_net *net = job->model->net;
+    size_t n_logits = (size_t)batch * (size_t)net->n_classes;
+
+    OB_TRY(ob_exec_new(&job->exec, job->ctx, net, batch, OB_EXEC_TRAIN, err));
+    OB_TRY(ob_block_new(&job->grads, net->n_params, err));
+    OB_TRY(ob_block_new(&job->dlogits, n_logits, err));
+    OB_TRY(ob_alloc(job->labels, (size_t)batch, err));
+    if (job->teacher) {
+        OB_TRY(ob_exec_new(&job->teacher_exec, job->ctx, net, batch, 0, err));
+        OB_TRY(ob_block_new(&job->teacher_logits, n_logits, err));
+    }
+    if (!reads(job, OB_NEED_MASK))
+        return OB_OK;
+    OB_TRY(ob_alloc(job->mask, net->n_params, err));
+    memset(job->mask, 1, net->n_params);
+    return OB_OK;
+}
+
+static size_t batches_of(const struct ob_loader *l)
+{
+    return l ? ob_loader_n_batches(l) : 0;
+}
+
+int ob_job_open(struct ob_job *job, struct ob_err *err)
+{
+    const struct ob_common *c = &job->common;
+    const struct ob_loader *whole;
+    int rc;
+
+    job->cost = (struct ob_cost){ .loss = NAN, .accuracy = NAN };
+    if (!job->method->common)
+        return OB_OK;
+    OB_GO(ob_schedule_parse(&job->schedule, schedules[c->schedule], err));
+    OB_GO(open_loaders(job, err));
+    OB_GO(open_blocks(job, most_examples(job), err));
+    OB_GO(ob_optim_init(&job->optim, job->ctx, optimizers[c->optimizer], job->model->net->n_params,
+                        c->momentum, c->weight_decay, err));
+    job->optim.mask = job->mask;
+    job->progress.n_epochs = c->epochs;
+    whole = job->both_loader     ? job->both_loader
+            : job->retain_loader ? job->retain_loader
+                                 : job->forget_loader;
+    ob_job_set_n_steps(job, (int64_t)batches_of(whole) * c->epochs);
+out:
+    if (rc)
+        ob_job_close(job);
+    return rc;
+}
+
+void ob_job_close(struct ob_job *job)
+{
+    ob_exec_free(job->exec);
+    ob_exec_free(job->teacher_exec);
+    ob_loader_free(job->retain_loader);
+    ob_loader_free(job->forget_loader);
+    ob_loader_free(job->both_loader);
+    ob_ids_free(job->both);
+    ob_optim_release(&job->optim);
+    ob_free(job->grads);
+    ob_free(job->dlogits);
+    ob_free(job->teacher_logits);
+    ob_free(job->labels);
+    ob_free(job->mask);
+    job->exec = job->teacher_exec = NULL;
+    job->retain_loader = job->forget_loader = job->both_loader = NULL;
+    job->both = NULL;
+    job->grads = job->dlogits = job->teacher_logits = NULL;
+    job->labels = NULL;
+    job->mask = NULL;
+}
+
+/* ---- epochs and batches ---- */
+
+void ob_job_start_epoch(struct ob_job *job, int e)
+{
+    job->epoch = e;
+    job->loss_sum = 0;
+    job->n_seen = job->n_right = 0;
+    job->retain_started = job->forget_started = false;
+    job->progress.epoch = e;
+    job->progress.done = job->progress.total = 0;
+    if (job->retain_loader)
+        ob_loader_start(job->retain_loader, (uint32_t)e);
+    if (job->forget_loader)
+        ob_loader_start(job->forget_loader, (uint32_t)e);
+    if (job->both_loader)
+        ob_loader_start(job->both_loader, (uint32_t)e);
+}
+
+int ob_job_end_epoch(struct ob_job *job, struct ob_err *err)
+{
+    if (job->n_seen) {
+        job->cost.loss = job->loss_sum / (double)job->n_seen;
+        job->cost.accuracy = (double)job->n_right / (double)job->n_seen;
+    }
+    return ob_model_check_finite(job->model, err);
+}
+
+static void expect_retain(struct ob_job *job)
+{
+    if (job->retain_loader && !job->retain_started)
+        job->progress.total += job->retain->n;
+    job->retain_started = true;
+}
+
+bool ob_job_next_retain(struct ob_job *job, struct ob_batch *b)
+{
+    expect_retain(job);
+    if (!ob_loader_next(job->retain_loader, b))
+        return false;
+    job->progress.done += (size_t)b->n;
+    return true;
+}
+
+bool ob_job_next_forget_once(struct ob_job *job, struct ob_batch *b)
+{
+    if (!job->forget_started)
+        job->progress.total += job->forget->n;
+    job->forget_started = true;
+    expect_retain(job); /* that pass comes as well */
+    if (!ob_loader_next(job->forget_loader, b))
+        return false;
+    job->progress.done += (size_t)b->n;
+    return true;
+}
+
+void ob_job_next_forget(struct ob_job *job, struct ob_batch *b)
+{
+    if (ob_loader_next(job->forget_loader, b))
+        return;
+    ob_loader_start(job->forget_loader, (uint32_t)job->epoch);
+    ob_loader_next(job->forget_loader, b);
+}
+
+bool ob_job_next_both(struct ob_job *job, struct ob_batch *b)
+{
+    job->progress.total = job->both->n;
+    if (!ob_loader_next(job->both_loader, b))
+        return false;
+    job->progress.done += (size_t)b->n;
+    return true;
+}
+
+/* ---- gradients ---- */
+
+void ob_job_zero_grad(struct ob_job *job)
+{
+    job->ctx->backend->fill(job->ctx, job->grads, job->model->net->n_params, 0.0f);
+}
+
+static void count(struct ob_job *job, int n, double loss, int n_right)
+{
+    job->cost.images += (uint64_t)n;
+    job->n_seen += (uint64_t)n;
+    job->n_right += (uint64_t)n_right;
+    job->loss_sum += loss * n;
+}
+
+int ob_job_add_ce_grad(struct ob_job *job, const struct ob_batch *b, const int32_t *y, float scale,
+                       struct ob_err *err)
+{
+    struct ob_model *m = job->model;
+    int c = m->net->n_classes, n_right;
+    double loss;
+
+    OB_TRY(ob_exec_forward(job->exec, &m->w, b->x, b->n, OB_MODE_TRAIN, err));
+    memset(job->dlogits, 0, (size_t)b->n * (size_t)c * sizeof(float));
+    loss = ob_loss_ce(job->dlogits, job->exec->logits, y ? y : b->y, b->n, c, scale, &n_right);
+    ob_exec_backward(job->exec, &m->w, job->dlogits, job->grads, NULL);
+    count(job, b->n, loss, n_right);
+    return OB_OK;
+}
+
+int ob_job_add_kl_grad(struct ob_job *job, const struct ob_batch *b, float ce, float kl,
+                       float temperature, struct ob_err *err)
+{
+    struct ob_model *m = job->model;
+    int c = m->net->n_classes, n_right;
+    size_t bytes = (size_t)b->n * (size_t)c * sizeof(float);
+    double loss;
+
+    OB_TRY(ob_exec_forward(job->teacher_exec, &job->teacher->w, b->x, b->n, OB_MODE_EVAL, err));
+    job->cost.images_forward += (uint64_t)b->n;
+    memcpy(job->teacher_logits, job->teacher_exec->logits, bytes);
+    OB_TRY(ob_exec_forward(job->exec, &m->w, b->x, b->n, OB_MODE_TRAIN, err));
+    memset(job->dlogits, 0, bytes);
+    loss = ob_loss_ce(job->dlogits, job->exec->logits, b->y, b->n, c, ce, &n_right);
+    ob_loss_kl(job->dlogits, job->exec->logits, job->teacher_logits, b->n, c, temperature, kl);
+    ob_exec_backward(job->exec, &m->w, job->dlogits, job->grads, NULL);
+    count(job, b->n, loss, n_right);
+    return OB_OK;
+}
+
+void ob_job_add_l1_grad(struct ob_job *job, float alpha)
+{
+    struct ob_model *m = job->model;
+
+    job->ctx->backend->add_sign(job->ctx, job->grads, m->w.params, m->net->n_params, alpha);
+}
+
+const int32_t *ob_job_random_labels(struct ob_job *job, const struct ob_batch *b)
+{
+    uint32_t n_classes = (uint32_t)job->model->net->n_classes;
+
+    for (int i = 0; i < b->n; i++) {
+        struct ob_rng r = ob_rng(job->seed, OB_RNG_LABEL, (uint32_t)job->epoch, b->id[i]);
+
+        job->labels[i] = ob_ids_has(job->forget, b->id[i]) ? (int32_t)ob_rng_below(&r, n_classes)
+                                                           : b->y[i];
+    }
+    return job->labels;
+}
+
+int ob_job_step(struct ob_job *job, struct ob_err *err)
+{
+    struct ob_model *m = job->model;
+    double lr = ob_schedule_at(&job->schedule, job->common.lr, job->step, job->n_steps);
+
+    OB_TRY(ob_ctx_stop(job->ctx, err));
+    ob_optim_step(&job->optim, m->w.params, job->grads, lr);
+    ob_model_touch(m);
+    job->step++;
+    job->progress.loss = job->n_seen ? job->loss_sum / (double)job->n_seen : NAN;
+    job->progress.accuracy = job->n_seen ? (double)job->n_right / (double)job->n_seen : NAN;
+    ob_progress(job->ctx, &job->progress);
+    return OB_OK;
+}
+
+/* ---- what methods ask ---- */
+
+int ob_job_n_classes(const struct ob_job *job)
+{
+    return job->model->net->n_classes;
+}
+
+size_t ob_job_n_retain_batches(const struct ob_job *job)
+{
+    return batches_of(job->retain_loader);
+}
+
+size_t ob_job_n_forget_batches(const struct ob_job *job)
+{
+    return batches_of(job->forget_loader);
+}
+
+size_t ob_job_n_both_batches(const struct ob_job *job)
+{
+    return batches_of(job->both_loader);
+}
+
+void ob_job_set_n_steps(struct ob_job *job, int64_t n)
+{
+    job->n_steps = n;
+}
+
+static int check_gradient(const float *g, size_t n, struct ob_err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(g[i]))
+            return ob_fail(err, OB_EDIVERGED, "the gradient of the forget set is not finite");
+    return OB_OK;
+}
+
+int ob_job_forget_gradient(struct ob_job *job, const struct ob_model *at, float *out,
+                           struct ob_err *err)
+{
+    struct ob_loader_opts o = { .batch = most_examples(job), .seed = job->seed };
+    size_t n = at->net->n_params, row = (size_t)at->net->n_classes;
+    struct ob_loader *l;
+    struct ob_batch b;
+    int rc = OB_OK;
+
+    if ((size_t)o.batch > job->forget->n)
+        o.batch = (int)job->forget->n;
+    OB_TRY(ob_loader_new(&l, job->data, OB_TRAIN, job->forget, &o, err));
+    job->ctx->backend->fill(job->ctx, out, n, 0.0f);
+    ob_loader_start(l, 0);
+    while (ob_loader_next(l, &b)) {
+        float share = (float)b.n / (float)job->forget->n;
+
+        OB_GO(ob_ctx_stop(job->ctx, err));
+        OB_GO(ob_exec_forward(job->exec, &at->w, b.x, b.n, OB_MODE_EVAL, err));
+        memset(job->dlogits, 0, (size_t)b.n * row * sizeof(float));
+        ob_loss_ce(job->dlogits, job->exec->logits, b.y, b.n, (int)row, share, NULL);
+        ob_exec_backward(job->exec, &at->w, job->dlogits, out, NULL);
+        job->cost.images += (uint64_t)b.n;
+    }
+    OB_GO(check_gradient(out, n, err));
+out:
+    ob_loader_free(l);
+    return rc;
+}

@@ -1,0 +1,81 @@
+/* methods.c - the one list of methods. The order is the order of reports. */
+#include <string.h>
+
+#include "base/str.h"
+#include "unlearn/method.h"
+
+static const struct ob_method *const all[] = {
+    &ob_method_none,      &ob_method_retrain,      &ob_method_finetune,
+    &ob_method_l1_sparse, &ob_method_neggrad,      &ob_method_neggrad_plus,
+    &ob_method_scrub,     &ob_method_random_label, &ob_method_salun,
+};
+#define N_METHODS (sizeof(all) / sizeof(all[0]))
+
+const struct ob_method *ob_method_at(size_t i)
+{
+    return i < N_METHODS ? all[i] : NULL;
+}
+
+const struct ob_method *ob_method_find(const char *name)
+{
+    for (size_t i = 0; i < N_METHODS; i++)
+        if (!strcmp(all[i]->name, name))
+            return all[i];
+    return NULL;
+}
+
+const char *ob_method_nearest(const char *name)
+{
+    const char *best = NULL;
+    int least = 0;
+
+    for (size_t i = 0; i < N_METHODS; i++) {
+        int distance = ob_str_distance(all[i]->name, name);
+
+        if (!best || distance < least) {
+            best = all[i]->name;
+            least = distance;
+        }
+    }
+    return best;
+}
+
+static const char *needs_text(unsigned needs)
+{
+    /* by the bits retain, forget, teacher; the mask is the method's own affair */
+    static const char *const text[] = {
+        "",        "retain",          "forget",          "retain, forget",
+        "teacher", "retain, teacher", "forget, teacher", "retain, forget, teacher"
+    };
+
+    return text[needs & (OB_NEED_RETAIN | OB_NEED_FORGET | OB_NEED_TEACHER)];
+}
+
+static size_t n_rows(const struct ob_option *o)
+{
+    size_t n = 0;
+
+    while (o && o[n].name)
+        n++;
+    return n;
+}
+
+void ob_method_info(const struct ob_method *m, struct ob_method_info *out)
+{
+    *out = (struct ob_method_info){ .name = m->name,
+                                    .title = m->title,
+                                    .cite = m->cite,
+                                    .formula = m->formula,
+                                    .differs = m->differs,
+                                    .needs = needs_text(m->needs),
+                                    .n_options = n_rows(m->options) + n_rows(m->common) };
+}
+
+const struct ob_option *ob_method_option(const struct ob_method *m, size_t i)
+{
+    size_t own = n_rows(m->options);
+
+    if (i < own)
+        return &m->options[i];
+    return i - own < n_rows(m->common) ? &m->common[i - own] : NULL;
+}

@@ -1,0 +1,155 @@
+/*
+ * retrain.c - train from scratch on the retain set: exact unlearning, and the price to beat.
+ *
+ * Recipe, seed, split and normalisation are the model's own, so that the weights are those of
+ * training without the forget set from the start; settings override.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "unlearn/job.h"
+#include "unlearn/settings.h"
+
+struct retrain {
+    int epochs, batch;
+    double lr, momentum, weight_decay;
+    char schedule[OB_TEXT_ROOM], augment[OB_TEXT_ROOM], optimizer[OB_TEXT_ROOM], seed[OB_TEXT_ROOM];
+};
+
+#define OPTION(field, text, kind, ...)                                                             \
+    {                                                                                              \
+        .type = kind, .offset = offsetof(struct retrain, field), .help = text, .def = NAN,         \
+        __VA_ARGS__                                                                                \
+    }
+/* Each default is what the model's own training had. */
+static const struct ob_option options[] = {
+    OPTION(epochs, "passes; default: as the model", OB_OPT_INT, .name = "epochs", .max = 100000),
+    OPTION(lr, "learning rate; default: as the model", OB_OPT_FLOAT, .name = "lr", .min = 1e-12,
+           .max = 1e6),
+    OPTION(batch, "examples of a batch; default: as the model", OB_OPT_INT, .name = "batch",
+           .min = 1, .max = 65536),
+    OPTION(momentum, "momentum of sgd; default: as the model", OB_OPT_FLOAT, .name = "momentum",
+           .max = 0.999999),
+    OPTION(weight_decay, "pull towards 0; default: as the model", OB_OPT_FLOAT,
+           .name = "weight-decay", .max = 1000),
+    OPTION(augment, "none or crop-flip; default: as the model", OB_OPT_TEXT, .name = "augment"),
+    OPTION(schedule, "cosine, constant, step:60,120,x0.2; default: as the model", OB_OPT_TEXT,
+           .name = "schedule"),
+    OPTION(optimizer, "sgd, adam, adamw; default: as the model", OB_OPT_TEXT, .name = "optimizer"),
+    OPTION(seed, "of weights and order; default: as the model", OB_OPT_TEXT, .name = "seed"),
+    { 0 }
+};
+
+/* The model's recipe; where it has none, the default recipe with the epochs and lr of `s`. */
+static int recipe_of(struct ob_recipe *r, const struct retrain *s, const struct ob_model *m,
+                     struct ob_err *err)
+{
+    struct ob_err own = { 0 };
+    int rc = ob_recipe_of_model(r, m, &own);
+
+    if (rc && rc != OB_ENOTFOUND)
+        return ob_fail(err, rc, "%s", own.msg);
+    if (rc && (s->epochs < 0 || isnan(s->lr)))
+        return ob_fail(err, OB_EINVAL,
+                       "the model does not say how it was trained: 'retrain' needs epochs and lr");
+    if (rc)
+        ob_recipe_default(r, NULL, ob_model_arch(m));
+    return OB_OK;
+}
+
+static void take_text(char *to, size_t room, const char *from)
+{
+    if (*from)
+        snprintf(to, room, "%s", from);
+}
+
+static int resolve(struct ob_recipe *r, const struct retrain *s, const struct ob_model *m,
+                   struct ob_err *err)
+{
+    if (strlen(s->augment) >= sizeof(r->augment) || strlen(s->optimizer) >= sizeof(r->optimizer))
+        return ob_fail(err, OB_EINVAL, "'%s%s' is too long", s->augment, s->optimizer);
+    OB_TRY(recipe_of(r, s, m, err));
+    r->epochs = s->epochs < 0 ? r->epochs : s->epochs;
+    r->batch = s->batch < 0 ? r->batch : s->batch;
+    r->lr = isnan(s->lr) ? r->lr : s->lr;
+    r->momentum = isnan(s->momentum) ? r->momentum : s->momentum;
+    r->weight_decay = isnan(s->weight_decay) ? r->weight_decay : s->weight_decay;
+    take_text(r->schedule, sizeof(r->schedule), s->schedule);
+    take_text(r->augment, sizeof(r->augment), s->augment);
+    take_text(r->optimizer, sizeof(r->optimizer), s->optimizer);
+    return ob_recipe_check(r, err);
+}
+
+/* False: `text` is not a seed. */
+static bool parse_seed(uint64_t *seed, const char *text)
+{
+    char *end;
+
+    errno = 0;
+    *seed = strtoull(text, &end, 10);
+    return *text >= '0' && *text <= '9' && !*end && !errno;
+}
+
+static int check(const void *state, const struct ob_model *m, struct ob_err *err)
+{
+    const struct retrain *s = state;
+    struct ob_recipe r;
+    uint64_t seed;
+
+    if (*s->seed && !parse_seed(&seed, s->seed))
+        return ob_fail(err, OB_EINVAL, "seed is '%s', not a whole number from 0", s->seed);
+    return resolve(&r, s, m, err);
+}
+
+/* Puts what the model says into the settings, where it is reported from. */
+static int begin(void *state, struct ob_job *job, struct ob_err *err)
+{
+    struct retrain *s = state;
+    const char *own = ob_model_meta(job->model, "seed");
+    struct ob_recipe r;
+
+    OB_TRY(resolve(&r, s, job->model, err));
+    s->epochs = r.epochs;
+    s->batch = r.batch;
+    s->lr = r.lr;
+    s->momentum = r.momentum;
+    s->weight_decay = r.weight_decay;
+    snprintf(s->schedule, sizeof(s->schedule), "%s", r.schedule);
+    snprintf(s->augment, sizeof(s->augment), "%s", r.augment);
+    snprintf(s->optimizer, sizeof(s->optimizer), "%s", r.optimizer);
+    if (!*s->seed && own)
+        snprintf(s->seed, sizeof(s->seed), "%s", own);
+    if (!*s->seed)
+        snprintf(s->seed, sizeof(s->seed), "%llu", (unsigned long long)job->seed);
+    return OB_OK;
+}
+
+static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
+{
+    const struct retrain *s = state;
+    struct ob_train_opts o = OB_TRAIN_OPTS_INIT;
+
+    (void)e;
+    OB_TRY(resolve(&o.recipe, s, job->model, err));
+    if (!parse_seed(&o.seed, s->seed))
+        return ob_fail(err, OB_EFORMAT, "the model's seed '%s' is not a whole number from 0",
+                       s->seed);
+    ob_model_init(job->model, o.seed);
+    return ob_train(&job->cost, job->model, job->data, job->split, job->retain, &o, err);
+}
+
+const struct ob_method ob_method_retrain = {
+    .name = "retrain",
+    .title = "retrain from scratch",
+    .cite = "Zhao et al. 2024",
+    .formula = "theta' = train(retain set) from fresh weights, by the model's own recipe and seed",
+    .needs = OB_NEED_RETAIN | OB_FROM_SCRATCH,
+    .state_size = sizeof(struct retrain),
+    .options = options,
+    .check = check,
+    .begin = begin,
+    .epoch = epoch,
+};
