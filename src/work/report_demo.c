@@ -335,28 +335,28 @@ static void definitions(struct ob_str *out)
         "2024.</p>\n");
 }
 
-static void own_data(struct ob_str *out, const struct ob_record *r)
+static void own_data(struct ob_str *out)
 {
     ob_str_add(out,
-               "<h2>With your own data</h2>\n<p>Six commands do what this page shows. Put your "
-               "data set in place of <code>cifar10:DIR</code> (<code>oubli data --help</code> "
-               "names the formats) and the numbers of the examples to forget, one a line, into "
-               "<code>ids.txt</code>.</p>\n<pre><code>"
-               "oubli train    --data cifar10:DIR --arch ");
+               "<h2>With your own data</h2>\n<p>Six commands do it. Put your data set in place of "
+               "<code>cifar10:DIR</code> (<code>oubli data --help</code> names the formats) and "
+               "the numbers of the examples to forget, one a line, into <code>ids.txt</code>."
+               "</p>\n<pre><code>");
     ob_str_add(
-        out, "resnet20 --events events.npz -o model.safetensors\n"
-             "oubli score    confidence --events events.npz -o scores.npy\n"
-             "oubli rum      --data cifar10:DIR --model model.safetensors --forget ids.txt \\\n"
-             "               --scores scores.npy -o forgotten.safetensors\n"
-             "oubli train    --data cifar10:DIR --arch resnet20 --exclude ids.txt "
-             "-o retrained.safetensors\n"
-             "oubli evaluate --data cifar10:DIR --model forgotten.safetensors --forget ids.txt "
-             "\\\n               --against retrained.safetensors\n"
-             "oubli predict  --data cifar10:DIR --model forgotten.safetensors --split test "
-             "-o logits.npy\n"
-             "</code></pre>\n<p>The fourth and fifth are there to check: whoever forgets for real "
-             "wants to avoid retraining, and checks once on data like theirs.</p>\n");
-    (void)r;
+        out,
+        "oubli train    --data cifar10:DIR --arch resnet20 --events e.npz -o original.safetensors\n"
+        "oubli score    confidence --events e.npz -o scores.npy\n"
+        "oubli rum      --data cifar10:DIR --model original.safetensors --forget ids.txt \\\n"
+        "               --scores scores.npy --methods none,finetune,salun "
+        "-o unlearned.safetensors\n"
+        "oubli train    --data cifar10:DIR --arch resnet20 --exclude ids.txt \\\n"
+        "               -o retrained.safetensors\n"
+        "oubli evaluate --data cifar10:DIR --model unlearned.safetensors --forget ids.txt \\\n"
+        "               --against retrained.safetensors\n"
+        "oubli predict  --data cifar10:DIR --model unlearned.safetensors -o logits.npy\n");
+    ob_str_add(
+        out, "</code></pre>\n<p>The fourth and the fifth are there to check: in earnest one wants "
+             "to be spared the retraining, and checks once, on data of the same kind.</p>\n");
 }
 
 static void row(struct ob_str *out, const char *name, const char *value)
@@ -423,6 +423,6 @@ void obi_report_demo(struct ob_str *out, const struct ob_record *r)
     obi_report_tables(out, r);
     steps(out, r);
     definitions(out);
-    own_data(out, r);
+    own_data(out);
     about(out, r);
 }

@@ -229,9 +229,9 @@ static void list_parts(struct ob_str *out, const struct ob_record *r, const bool
     for (size_t k = 0; k < r->n_parts; k++)
         if (in[k]) {
             join(out, i++, n);
-            ob_str_addf(out, "<span class=\"chip f%zu\"></span><b>", k % 8);
+            ob_str_addf(out, "<span class=\"part\"><span class=\"chip f%zu\"></span><b>", k % 8);
             ob_html_escape(out, r->part_name[k]);
-            ob_str_add(out, "</b>");
+            ob_str_add(out, "</b></span>");
         }
 }
 
