@@ -1,7 +1,7 @@
-"""golden_net.py - models written by PyTorch, with the logits and embeddings that it computes.
+"""golden_modelfile.py - models written by PyTorch, with the logits and embeddings that it computes.
 
-make(outdir) writes outdir/net/NAME.safetensors (no metadata) and NAME.npz (images, logits,
-features); alone: golden_net.py OUTDIR.
+make(outdir) writes outdir/modelfile/NAME.safetensors (no metadata) and NAME.npz (images, logits,
+features); alone: golden_modelfile.py OUTDIR.
 """
 
 import os
@@ -33,7 +33,7 @@ def stir(model, g):
 
 
 def make(outdir):
-    folder = os.path.join(outdir, "net")
+    folder = os.path.join(outdir, "modelfile")
     os.makedirs(folder, exist_ok=True)
     for name, arch, shape, classes in CASES:
         torch.manual_seed(1)

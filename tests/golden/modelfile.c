@@ -1,4 +1,4 @@
-/* net.c - models that PyTorch wrote, run by the reference backend, against PyTorch's logits. */
+/* modelfile.c - models that PyTorch wrote, run by the reference backend, against PyTorch's logits. */
 #include <math.h>
 
 #include "backend/backend.h"
@@ -41,14 +41,14 @@ static void check(const struct sample *s)
     co.backend = "ref";
     co.n_threads = 2;
     must(ob_ctx_new(&ctx, &co, err));
-    snprintf(path, sizeof(path), "tests/golden/net/%s.safetensors", s->name);
+    snprintf(path, sizeof(path), "tests/golden/modelfile/%s.safetensors", s->name);
     o.channels = s->c;
     o.height = s->h;
     o.width = s->w;
     o.n_classes = s->classes;
     must(ob_model_load(&m, ctx, path, &o, err));
     assert_string_equal(ob_model_arch(m), s->arch);
-    snprintf(path, sizeof(path), "tests/golden/net/%s.npz", s->name);
+    snprintf(path, sizeof(path), "tests/golden/modelfile/%s.npz", s->name);
     must(ob_npz_read(&z, path, 1 << 20, err));
     assert_int_equal(ob_npz_find(&z, "x")->n, pixels);
     must(ob_block_new(&x, pixels, err));
