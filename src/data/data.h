@@ -42,6 +42,9 @@ extern const struct ob_source ob_source_idx, ob_source_cifar10, ob_source_cifar1
 /* n images, zeroed, of a checked size; frees nothing that was there. */
 int ob_examples_alloc(struct ob_examples *e, size_t n, int c, int h, int w, int is_float,
                       struct ob_err *err);
+/* For sources that do not say: n_classes is the largest training label plus one, and each of them
+ * occurs. `path`: for messages. */
+int ob_data_count_classes(struct ob_data *d, const char *path, struct ob_err *err);
 
 /* ---- batches ---- */
 
