@@ -307,7 +307,7 @@ static int take_arguments(struct cmd *c, poptContext popt)
         return cmd_fail(c, OB_EINVAL, "'%s' is one too many; 'oubli help %s' says what it takes",
                         c->args[command->max_args], command->name);
     if (c->n_args < (size_t)command->min_args)
-        return cmd_fail(c, OB_EINVAL, "%s is missing; 'oubli help %s' says what it takes",
+        return cmd_fail(c, OB_EINVAL, "'%s' is missing; 'oubli help %s' says what it takes",
                         command->args, command->name);
     return OB_OK;
 }
@@ -335,6 +335,7 @@ int cmd_parse(struct cmd *c, const struct opt *options, int argc, const char **a
     const struct opt *common = common_options(c);
     struct poptOption help[] = {
         { "help", '?', POPT_ARG_NONE, NULL, HELP_VALUE, "this help", NULL },
+        { NULL, 'h', POPT_ARG_NONE | POPT_ARGFLAG_DOC_HIDDEN, NULL, HELP_VALUE, NULL, NULL },
         POPT_TABLEEND,
     };
     struct poptOption table[] = {

@@ -137,7 +137,7 @@ void progress_update(struct progress *p, const struct ob_progress *now)
         p->last_draw = t;
         draw(p, now, rate, rate > 0 ? left / rate : 0);
     }
-    if (!p->is_terminal && over && !p->line_done) {
+    if (!p->is_terminal && over && now->n_epochs > 0 && !p->line_done) {
         numbers(words, sizeof(words), now, rate);
         fprintf(p->to, "%s  %s\n", p->task, words);
         fflush(p->to);

@@ -1,0 +1,23 @@
+# lib.sh - read before every cmd: a tiny data set, quick trainings, small checks.
+
+D=synth:longtail,train=240,test=60,classes=3
+oubli() { "$OUBLI" "$@"; }
+quietly() { "$OUBLI" "$@" --quiet >/dev/null; }
+
+# train NAME [options]: NAME.safetensors, in a moment
+train() {
+    name=$1
+    shift
+    quietly train --data $D --arch mlp,width=0.1 --epochs 2 --batch 32 -o "$name.safetensors" "$@"
+}
+# forget_set: ids.txt, 30 examples out of three levels, and the scores s.npy of m.safetensors
+forget_set() {
+    quietly score confidence --data $D --model m.safetensors -o s.npy &&
+        quietly select --data $D --model m.safetensors --scores s.npy --level mix --size 30 -o ids.txt
+}
+# keys FILE: the keys of a JSON object with their types, sorted; fails unless it is one JSON value
+keys() {
+    jq -r 'paths(type != "object" and type != "array") as $p | getpath($p) as $v |
+           [($p | map(if type == "number" then "[]" else . end) | join(".")), ($v | type)] | join(" ")' \
+        "$1" | sort -u
+}
