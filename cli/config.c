@@ -38,7 +38,7 @@ static char *next_line(char *text, int room, void *arg)
         return NULL;
     r->line++;
     if (!strchr(text, '\n') && !feof(r->file)) {
-        r->status = cmd_fail(r->c, OB_EINVAL, "'%s' line %d: longer than %d characters", r->path,
+        r->status = cmd_fail(r->c, OB_EINVAL, "'%s', line %d: longer than %d characters", r->path,
                              r->line, room - 2);
         return NULL;
     }
@@ -49,10 +49,10 @@ static int check_section(struct reader *r, const char *section)
 {
     if (!section[0])
         return cmd_fail(r->c, OB_EINVAL,
-                        "'%s' line %d: a key before the first section, such as [%s]", r->path,
+                        "'%s', line %d: a key before the first section, such as [%s]", r->path,
                         r->line, r->c->command->name);
     if (!command_find(section))
-        return cmd_fail(r->c, OB_EINVAL, "'%s' line %d: section [%s] is no command", r->path,
+        return cmd_fail(r->c, OB_EINVAL, "'%s', line %d: section [%s] is no command", r->path,
                         r->line, section);
     return OB_OK;
 }
@@ -62,9 +62,9 @@ static int unknown_key(struct reader *r, const char *key)
     const char *near = opt_nearest(r->options, key);
 
     if (near)
-        return cmd_fail(r->c, OB_EINVAL, "'%s' line %d: '%s' is no option of %s; '%s' is", r->path,
+        return cmd_fail(r->c, OB_EINVAL, "'%s', line %d: '%s' is no option of %s; '%s' is", r->path,
                         r->line, key, r->c->command->name, near);
-    return cmd_fail(r->c, OB_EINVAL, "'%s' line %d: '%s' is no option of %s", r->path, r->line, key,
+    return cmd_fail(r->c, OB_EINVAL, "'%s', line %d: '%s' is no option of %s", r->path, r->line, key,
                     r->c->command->name);
 }
 
@@ -72,7 +72,7 @@ static int unknown_key(struct reader *r, const char *key)
 static int take_key(struct reader *r, const char *key, const char *value)
 {
     const struct opt *o = opt_find(r->options, key);
-    const char *where = cmd_textf(r->c, "'%s' line %d: ", r->path, r->line);
+    const char *where = cmd_textf(r->c, "'%s', line %d: ", r->path, r->line);
     int again = 0;
 
     if (!o || !strcmp(key, "config"))
@@ -110,7 +110,7 @@ int config_apply(struct cmd *c, const struct opt *options, const char *path)
     r.seen = cmd_alloc(c, MOST_KEYS, sizeof(*r.seen));
     bad = ini_parse_stream(next_line, &r, on_key, &r);
     if (!r.status && bad > 0)
-        r.status = cmd_fail(c, OB_EINVAL, "'%s' line %d: not 'key = value'", path, bad);
+        r.status = cmd_fail(c, OB_EINVAL, "'%s', line %d: not 'key = value'", path, bad);
     if (!r.status && bad < 0)
         r.status = cmd_fail(c, OB_ENOMEM, "out of memory");
     if (!r.status && ferror(r.file))
