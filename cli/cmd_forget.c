@@ -35,12 +35,18 @@ static int check(struct cmd *c, const struct forget *f)
     return output_check(c, f->how.output);
 }
 
+/* A model is retrained with its own seed; only a --seed that was given replaces that. */
 static const char *method_text(struct cmd *c, const struct forget *f)
 {
     const char *text = f->method;
+    int has_seed = 0;
 
-    for (size_t i = 0; i < f->settings.n; i++)
+    for (size_t i = 0; i < f->settings.n; i++) {
         text = cmd_textf(c, "%s:%s", text, f->settings.item[i]);
+        has_seed |= !strncmp(f->settings.item[i], "seed=", 5);
+    }
+    if (cmd_given(c, "seed") && !has_seed && !strcmp(f->method, "retrain"))
+        text = cmd_textf(c, "%s:seed=%llu", text, (unsigned long long)c->seed);
     return text;
 }
 

@@ -6,7 +6,16 @@
 
 static const char *type_name(const struct ob_option *o)
 {
-    return o->type == OB_OPT_INT ? "int" : o->type == OB_OPT_FLOAT ? "float" : "choice";
+    switch (o->type) {
+    case OB_OPT_INT:
+        return "int";
+    case OB_OPT_FLOAT:
+        return "float";
+    case OB_OPT_CHOICE:
+        return "choice";
+    default:
+        return "text";
+    }
 }
 
 /* The k-th of "a,b,c"; *n is its length, 0 past the last. */
@@ -55,8 +64,8 @@ static json_t *setting_json(const struct ob_option *o)
 
         json_object_set_new(j, "default", json_stringn(p, (size_t)n));
         json_object_set_new(j, "choices", words(o->choices));
-    } else {
-        put_value(j, "default", o, o->def);
+    } else if (o->type == OB_OPT_INT || o->type == OB_OPT_FLOAT) {
+        put_value(j, "default", o, o->def); /* absent: as the model was trained */
         put_value(j, "min", o, o->min);
         put_value(j, "max", o, o->max);
     }
@@ -113,13 +122,27 @@ static void range_text(char *text, size_t room, const struct ob_option *o)
 {
     if (o->type == OB_OPT_CHOICE)
         snprintf(text, room, "%s", o->choices);
+    else if (o->type != OB_OPT_INT && o->type != OB_OPT_FLOAT)
+        text[0] = 0;
     else if (isfinite(o->max) && o->max < 1e9)
         snprintf(text, room, "%g to %g", o->min, o->max);
     else
         snprintf(text, room, "%g or more", o->min);
 }
 
-static void print_settings(const struct ob_method *m, size_t n)
+static const char *default_text(struct cmd *c, const struct ob_option *o)
+{
+    int letters;
+    const char *p;
+
+    if (o->type == OB_OPT_CHOICE) {
+        p = choice(o->choices, (int)o->def, &letters);
+        return cmd_textf(c, "%.*s", letters, p);
+    }
+    return isnan(o->def) ? "-" : cmd_textf(c, "%g", o->def);
+}
+
+static void print_settings(struct cmd *c, const struct ob_method *m, size_t n)
 {
     struct table *t = table_new("lllll");
 
@@ -134,14 +157,7 @@ static void print_settings(const struct ob_method *m, size_t n)
 
         range_text(range, sizeof(range), o);
         table_cell(t, "  %s", o->name);
-        if (o->type == OB_OPT_CHOICE) {
-            int letters;
-            const char *p = choice(o->choices, (int)o->def, &letters);
-
-            table_cell(t, "%.*s", letters, p);
-        } else {
-            table_cell(t, "%g", o->def);
-        }
+        table_cell(t, "%s", default_text(c, o));
         table_cell(t, "%s", range);
         table_cell(t, "%s", o->range ? o->range : "");
         table_cell(t, "%s", o->help);
@@ -187,7 +203,7 @@ static int explain(struct cmd *c, const char *name)
     }
     if (i.n_options) {
         printf("\nSettings (--set NAME=VALUE, or %s:NAME=VALUE in --methods):\n", i.name);
-        print_settings(m, i.n_options);
+        print_settings(c, m, i.n_options);
     }
     if (i.differs && i.differs[0]) {
         printf("\nWhere paper and code differ:\n");

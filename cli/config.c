@@ -64,8 +64,8 @@ static int unknown_key(struct reader *r, const char *key)
     if (near)
         return cmd_fail(r->c, OB_EINVAL, "'%s', line %d: '%s' is no option of %s; '%s' is", r->path,
                         r->line, key, r->c->command->name, near);
-    return cmd_fail(r->c, OB_EINVAL, "'%s', line %d: '%s' is no option of %s", r->path, r->line, key,
-                    r->c->command->name);
+    return cmd_fail(r->c, OB_EINVAL, "'%s', line %d: '%s' is no option of %s", r->path, r->line,
+                    key, r->c->command->name);
 }
 
 /* The command line wins over the file; within the file only a list may come twice. */

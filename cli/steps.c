@@ -49,7 +49,7 @@ int refine_make(struct cmd *c, struct ob_plan **out, const struct refine_args *r
     }
     o.high_to_low = r->order && !strcmp(r->order, "high-low");
     o.random = r->random;
-    o.methods = r->methods ? r->methods : "none,finetune,salun";
+    o.methods = r->methods; /* NULL: the usual ones */
     return ob_refine(out, in->data, in->model, ob_split_train(in->split), forget, scores, &o,
                      &c->err);
 }
