@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "judge/judge.h"
 #include "nn/model.h"
 
@@ -348,6 +349,29 @@ static void refusals(void **state)
     ob_ids_free(outside);
 }
 
+/* Wherever memory runs out: that status, no result, nothing lost (the sanitizer watches). */
+static void out_of_memory(void **state)
+{
+    struct room *r = *state;
+    struct ob_eval_set set = { "low", r->part[0] };
+    const struct ob_model *against = r->m[1];
+    int rc = OB_ENOMEM;
+    size_t n;
+
+    for (n = 1; rc && n < 5000; n++) {
+        struct ob_eval *e;
+
+        obi_mem_fail_at(n);
+        rc = ob_evaluate(&e, r->m[0], &against, 1, r->d, r->split, r->forget, &set, 1, NULL);
+        obi_mem_fail_at(0);
+        assert_true(rc == OB_OK || rc == OB_ENOMEM);
+        assert_true((rc == OB_OK) == (e != NULL));
+        ob_eval_free(e);
+    }
+    assert_int_equal(rc, OB_OK);
+    assert_true(n > 20);
+}
+
 /* A retrained model that kept other validation examples away cannot be compared. */
 static void another_split(void **state)
 {
@@ -378,7 +402,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_ROOM(against_itself),   IN_ROOM(parts_make_the_whole), IN_ROOM(counted_again),
         IN_ROOM(floor_over_pairs), IN_ROOM(accuracies_only),      IN_ROOM(refusals),
-        IN_ROOM(another_split),
+        IN_ROOM(another_split),    IN_ROOM(out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
