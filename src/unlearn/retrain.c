@@ -24,22 +24,17 @@ struct retrain {
         .type = kind, .offset = offsetof(struct retrain, field), .help = text, .def = NAN,         \
         __VA_ARGS__                                                                                \
     }
-/* Each default is what the model's own training had. */
+/* The defaults are what the model's own training had. */
 static const struct ob_option options[] = {
-    OPTION(epochs, "passes; default: as the model", OB_OPT_INT, .name = "epochs", .max = 100000),
-    OPTION(lr, "learning rate; default: as the model", OB_OPT_FLOAT, .name = "lr", .min = 1e-12,
-           .max = 1e6),
-    OPTION(batch, "examples of a batch; default: as the model", OB_OPT_INT, .name = "batch",
-           .min = 1, .max = 65536),
-    OPTION(momentum, "momentum of sgd; default: as the model", OB_OPT_FLOAT, .name = "momentum",
-           .max = 0.999999),
-    OPTION(weight_decay, "pull towards 0; default: as the model", OB_OPT_FLOAT,
-           .name = "weight-decay", .max = 1000),
-    OPTION(augment, "none or crop-flip; default: as the model", OB_OPT_TEXT, .name = "augment"),
-    OPTION(schedule, "cosine, constant, step:60,120,x0.2; default: as the model", OB_OPT_TEXT,
-           .name = "schedule"),
-    OPTION(optimizer, "sgd, adam, adamw; default: as the model", OB_OPT_TEXT, .name = "optimizer"),
-    OPTION(seed, "of weights and order; default: as the model", OB_OPT_TEXT, .name = "seed"),
+    OPTION(epochs, "passes", OB_OPT_INT, .name = "epochs", .max = 100000),
+    OPTION(lr, "learning rate", OB_OPT_FLOAT, .name = "lr", .min = 1e-12, .max = 1e6),
+    OPTION(batch, "examples of a batch", OB_OPT_INT, .name = "batch", .min = 1, .max = 65536),
+    OPTION(momentum, "momentum of sgd", OB_OPT_FLOAT, .name = "momentum", .max = 0.999999),
+    OPTION(weight_decay, "pull towards 0", OB_OPT_FLOAT, .name = "weight-decay", .max = 1000),
+    OPTION(augment, "none or crop-flip", OB_OPT_TEXT, .name = "augment"),
+    OPTION(schedule, "cosine, constant, step:60,120,x0.2", OB_OPT_TEXT, .name = "schedule"),
+    OPTION(optimizer, "sgd, adam, adamw", OB_OPT_TEXT, .name = "optimizer"),
+    OPTION(seed, "of weights and order", OB_OPT_TEXT, .name = "seed"),
     { 0 }
 };
 
