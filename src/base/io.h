@@ -51,7 +51,8 @@ void ob_write_u32le(struct ob_writer *w, uint32_t x);
 void ob_write_u64le(struct ob_writer *w, uint64_t x);
 void ob_writef(struct ob_writer *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 size_t ob_writer_pos(const struct ob_writer *w);
-/* Frees `w` in every case. On failure the target is as it was and the temporary file is gone. */
+/* Frees `w` in every case. On failure the target is as it was and the temporary file is gone (if
+ * only the very last step failed, the sync of the folder, the new file stands, whole). */
 int ob_writer_commit(struct ob_writer *w, struct ob_err *err);
 void ob_writer_drop(struct ob_writer *w); /* NULL is fine */
 
