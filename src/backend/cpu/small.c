@@ -25,9 +25,10 @@ static void import_image(struct exec *e, int node, const struct ob_weights *w, s
         int raw = d->op == OB_OP_INPUT;
         float mean = raw ? 0 : view_of(net, w->buffers, d->mean)[c];
         float std = raw ? 1 : view_of(net, w->buffers, d->var)[c];
+        float *plane = to + (c / 8) * 8 * v->hw + c % 8;
 
         for (int p = 0; p < v->hw; p++)
-            to[8 * p + c] = (*from++ - mean) / std;
+            plane[8 * p] = (*from++ - mean) / std;
     }
 }
 
@@ -166,9 +167,10 @@ static void export_image(void *arg, size_t i, int worker)
             continue;
         for (int c = 0; c < d->c; c++) {
             float std = d->op == OB_OP_INPUT ? 1 : view_of(net, j->w->buffers, d->var)[c];
+            const float *plane = v->g + i * v->image + (c / 8) * 8 * v->hw + c % 8;
 
             for (int p = 0; p < v->hw; p++)
-                dx[c * v->hw + p] += v->g[i * v->image + (size_t)(8 * p + c)] / std;
+                dx[c * v->hw + p] += plane[8 * p] / std;
         }
     }
 }
