@@ -19,11 +19,10 @@ static int has_isa(const char *isa)
 
 /* ---- cpu against ref ---- */
 
-/* Both modes, each instruction set; frees the network. */
-static void compare(const char *test, struct ob_net *net, int batch, double value, double gradient)
+/* Both modes, each instruction set; frees `x` and the network. */
+static void compare_on(const char *test, struct ob_net *net, float *x, int batch, double value,
+                       double gradient)
 {
-    size_t pixels = (size_t)(batch * net->channels * net->height * net->width);
-    float *x = numbers(pixels, 1, 0.4f, 0.3f);
     float *dlogits = numbers((size_t)(batch * net->n_classes), 2, 0, 1);
     struct ob_weights w = weights_of(net, 3, 1);
     struct ob_ctx *ref = context("ref", NULL, 2);
@@ -52,6 +51,13 @@ static void compare(const char *test, struct ob_net *net, int batch, double valu
     ob_free(x);
     ob_free(dlogits);
     ob_net_free(net);
+}
+
+static void compare(const char *test, struct ob_net *net, int batch, double value, double gradient)
+{
+    size_t pixels = (size_t)(batch * net->channels * net->height * net->width);
+
+    compare_on(test, net, numbers(pixels, 1, 0.4f, 0.3f), batch, value, gradient);
 }
 
 enum part {
@@ -201,6 +207,23 @@ static void residual_block(void **state)
         ob_net_linear(n, "fc", x, 4, OB_INIT_UNIFORM);
         must(ob_net_end(&n, x, err));
         compare("residual block", n, 3, 2e-5, 2e-5);
+    }
+}
+
+/* Flat areas: of equal pixels in a window the first gets the gradient, fused or not. */
+static void ties(void **state)
+{
+    static const unsigned parts[] = { NORM | RELU | POOL, RELU | POOL, POOL3, NORM | RELU | POOL3 };
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct shape s = { 3, 11, 10, 3, 3, 9, 1, 1, 0, parts[i] };
+        size_t plane = (size_t)(s.h * s.w);
+        float *x = numbers(9 * plane, 1, 0, 1);
+
+        for (size_t k = 0; k < 9 * plane; k++)
+            x[k] = k / (size_t)s.w % 4 < 2 ? 0.25f : x[k] > 0 ? 1 : 0.5f;
+        compare_on("ties", build(&s), x, s.batch, 2e-5, 2e-5);
     }
 }
 
@@ -411,10 +434,10 @@ static void reuse(const char *backend, const char *isa)
     for (int i = 0; i < 12; i++) {
         int n = i % 3 ? 9 - i / 2 : 9;
         enum ob_mode mode = i % 5 < 2 ? OB_MODE_EVAL : OB_MODE_TRAIN;
-        struct ob_weights *use = &w[i % 2];
+        struct ob_weights *use = &w[i / 2 % 2]; /* each twice in turn */
         struct outcome a, b;
 
-        if (i > 7) { /* changed in place: a new stamp says so */
+        if (i % 2) { /* changed in place: a new stamp says so */
             use->params[i] += 0.25f;
             use->stamp = (uint64_t)(10 + i);
         }
@@ -511,12 +534,12 @@ static void instruction_sets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(convolution_shapes),    cmocka_unit_test(fused_parts),
-        cmocka_unit_test(residual_block),        cmocka_unit_test(without_convolution),
-        cmocka_unit_test(whole_networks),        cmocka_unit_test(ref_is_the_derivative),
-        cmocka_unit_test(any_number_of_threads), cmocka_unit_test(nothing_of_before_shows),
-        cmocka_unit_test(inference_is_the_same), cmocka_unit_test(out_of_memory),
-        cmocka_unit_test(instruction_sets),
+        cmocka_unit_test(convolution_shapes),      cmocka_unit_test(fused_parts),
+        cmocka_unit_test(residual_block),          cmocka_unit_test(ties),
+        cmocka_unit_test(without_convolution),     cmocka_unit_test(whole_networks),
+        cmocka_unit_test(ref_is_the_derivative),   cmocka_unit_test(any_number_of_threads),
+        cmocka_unit_test(nothing_of_before_shows), cmocka_unit_test(inference_is_the_same),
+        cmocka_unit_test(out_of_memory),           cmocka_unit_test(instruction_sets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
