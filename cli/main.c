@@ -309,12 +309,25 @@ static int run(const struct command *command, int argc, const char **argv)
     return exit_code(status);
 }
 
+/* GCC's OpenMP lets threads wait for each other by spinning for milliseconds. On a machine that
+ * somebody else uses too this takes the processor from the very thread that is waited for; some
+ * microseconds of spinning, then sleep, costs nothing when quiet. It reads its settings before
+ * main() begins, hence the second start. What the user has set stays. */
+static void wait_patiently(char **argv)
+{
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))
+        return;
+    if (!setenv("GOMP_SPINCOUNT", "3000", 1))
+        execv("/proc/self/exe", argv); /* where this fails, we go on as we are */
+}
+
 int main(int argc, char **argv)
 {
     const struct command *command;
     const char *name = argc > 1 ? argv[1] : NULL;
     const char *help[] = { "help", NULL };
 
+    wait_patiently(argv);
     catch_signals();
     if (!name) {
         fprintf(stderr, "oubli: which command? 'oubli help' lists them\n");
