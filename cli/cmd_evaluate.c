@@ -285,7 +285,7 @@ static void print_parts(const struct evaluate *v)
 }
 
 static void row_of_gaps(struct table *t, const struct ob_eval *e, const char *name,
-                        const double x[10])
+                        const double x[8])
 {
     table_cell(t, "%s", name);
     for (int k = 0; k < 8; k++)
@@ -295,6 +295,30 @@ static void row_of_gaps(struct table *t, const struct ob_eval *e, const char *na
             else
                 table_number(t, x[k]);
         }
+}
+
+static void rows_of_means(struct table *t, const struct ob_eval *e)
+{
+    const double least[] = { e->floor_gap_forget,
+                             e->floor_gap_retain,
+                             e->floor_gap_test,
+                             e->floor_gap_mia,
+                             e->floor_tow,
+                             e->floor_tow_mia,
+                             NAN,
+                             NAN };
+    double mean[] = { 0, 0, 0, 0, e->tow, e->tow_mia, e->tow_parts, e->tow_worst };
+
+    for (size_t i = 0; i < e->n_against; i++) {
+        const struct ob_eval_against *a = &e->against[i];
+
+        mean[0] += a->gap_forget / (double)e->n_against;
+        mean[1] += a->gap_retain / (double)e->n_against;
+        mean[2] += a->gap_test / (double)e->n_against;
+        mean[3] += a->gap_mia / (double)e->n_against;
+    }
+    row_of_gaps(t, e, "mean", mean);
+    row_of_gaps(t, e, "one retrained model to another", least);
 }
 
 static void print_gaps(const struct evaluate *v)
@@ -311,27 +335,13 @@ static void print_gaps(const struct evaluate *v)
         table_cell(t, "%s", head[k]);
     for (size_t i = 0; i < e->n_against; i++) {
         const struct ob_eval_against *a = &e->against[i];
-        const double x[10] = { a->gap_forget, a->gap_retain, a->gap_test,  a->gap_mia,
-                               a->tow,        a->tow_mia,    a->tow_parts, a->tow_worst };
+        const double x[] = { a->gap_forget, a->gap_retain, a->gap_test,  a->gap_mia,
+                             a->tow,        a->tow_mia,    a->tow_parts, a->tow_worst };
 
         row_of_gaps(t, e, v->against.item[i], x);
     }
-    if (e->n_against > 1) {
-        const double mean[10] = {
-            NAN, NAN, NAN, NAN, e->tow, e->tow_mia, e->tow_parts, e->tow_worst
-        };
-        const double least[10] = { e->floor_gap_forget,
-                                   e->floor_gap_retain,
-                                   e->floor_gap_test,
-                                   e->floor_gap_mia,
-                                   e->floor_tow,
-                                   e->floor_tow_mia,
-                                   NAN,
-                                   NAN };
-
-        row_of_gaps(t, e, "mean", mean);
-        row_of_gaps(t, e, "one retrained model to another", least);
-    }
+    if (e->n_against > 1)
+        rows_of_means(t, e);
     putchar('\n');
     table_print(t, stdout);
 }

@@ -235,8 +235,20 @@ static int print_result(struct cmd *c, const struct train *t, const struct ob_co
     return print_json(c, j);
 }
 
+/* What a checkpoint of a training that diverged leads to is known: it goes. */
+static int train(struct cmd *c, struct train *t, const struct ob_train_opts *o,
+                 struct ob_cost *cost)
+{
+    int status = ob_train(cost, t->m, t->d, t->split, t->use ? t->use : ob_split_train(t->split), o,
+                          &c->err);
+
+    if (status == OB_EDIVERGED && file_is_there(t->checkpoint))
+        ob_train_done(o, NULL);
+    return status;
+}
+
 /* Events before the model, the checkpoint last: a kill in between is made good by --resume. */
-static int train(struct cmd *c, struct train *t)
+static int work(struct cmd *c, struct train *t)
 {
     struct ob_train_opts o = OB_TRAIN_OPTS_INIT;
     struct ob_cost cost;
@@ -248,8 +260,7 @@ static int train(struct cmd *c, struct train *t)
     o.resume = t->resume;
     o.events = t->events ? &t->recorded : NULL;
     snprintf(c->hint, sizeof(c->hint), "the same command with --resume goes on");
-    TRY(ob_train(&cost, t->m, t->d, t->split, t->use ? t->use : ob_split_train(t->split), &o,
-                 &c->err));
+    TRY(train(c, t, &o, &cost));
     TRY(ob_model_set_meta(t->m, "exclude", t->exclude_digest, &c->err));
     if (t->events)
         TRY(ob_events_write(t->recorded, t->events, &c->err));
@@ -267,7 +278,7 @@ static int run(struct cmd *c, struct train *t)
     TRY(open_model(c, t));
     TRY(take_recipe(c, t));
     TRY(already_done(c, t));
-    return train(c, t);
+    return work(c, t);
 }
 
 int cmd_train(struct cmd *c, int argc, const char **argv)

@@ -133,6 +133,19 @@ static int untouched(struct cmd *c, struct ob_ids **out, const struct ob_data *d
     return OB_OK;
 }
 
+static int check_model(struct cmd *c, const struct inputs *in, const struct ob_plan *p)
+{
+    char digest[65];
+
+    TRY(ob_model_digest(in->model, digest, &c->err));
+    if (!ob_plan_model(p)[0] || !strcmp(ob_plan_model(p), digest))
+        return OB_OK;
+    return cmd_fail(c, OB_EFORMAT,
+                    "the plan was made for another model (digest %.12s..., this one has %.12s...); "
+                    "--any-model takes this one all the same",
+                    ob_plan_model(p), digest);
+}
+
 static json_t *step_json(const struct ob_step_result *r)
 {
     json_t *j = json_object();
@@ -184,8 +197,9 @@ static void print_untouched(const struct ob_ids *left)
     printf("%s\n", n > SHOWN_IDS ? " ..." : "");
 }
 
-static void result_table(const struct steps_run *how, const struct ob_cost *cost,
-                         const struct ob_step_result *r, size_t n, const struct ob_ids *left)
+static void result_table(const struct steps_run *how, const struct ob_plan *p,
+                         const struct ob_cost *cost, const struct ob_step_result *r, size_t n,
+                         const struct ob_ids *left)
 {
     struct table *t = table_new("rllrrrrl");
     static const char *const head[] = { "step",   "part",    "method", "forget",
@@ -194,6 +208,8 @@ static void result_table(const struct steps_run *how, const struct ob_cost *cost
     for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++)
         table_cell(t, "%s", head[i]);
     for (size_t i = 0; i < n; i++) {
+        struct ob_step s;
+
         table_cell(t, "%zu", i + 1);
         table_cell(t, "%s", r[i].name);
         table_cell(t, "%s", method_name(r[i].method));
@@ -201,7 +217,9 @@ static void result_table(const struct steps_run *how, const struct ob_cost *cost
         table_cell(t, "%llu", (unsigned long long)r[i].cost.images);
         table_cell(t, "%llu", (unsigned long long)r[i].cost.images_forward);
         table_cell(t, "%.1f s", r[i].cost.seconds);
-        table_cell(t, "%s%s", r[i].settings, r[i].resumed ? " (kept)" : "");
+        ob_plan_step(p, i, &s);
+        table_cell(t, "%s%s", s.settings[0] ? s.settings : "as they come",
+                   r[i].resumed ? " (kept from before)" : "");
     }
     table_print(t, stdout);
     print_untouched(left);
@@ -226,13 +244,15 @@ int steps_run(struct cmd *c, struct inputs *in, const struct ob_plan *p,
              how->keep_steps ? "the same command goes on after the last whole step"
              : n > 1         ? "nothing was kept; with --keep-steps DIR whole steps are"
                              : "nothing was kept; the same command starts again");
+    if (!how->any_model)
+        TRY(check_model(c, in, p));
     GO(untouched(c, &left, in->data, p));
     GO(ob_rum(r, &cost, in->model, in->data, in->split, p, &o, &c->err));
     GO(ob_model_save(in->model, how->output, &c->err));
     if (c->json)
         GO(result_json(c, how, &cost, r, n, left));
     else
-        result_table(how, &cost, r, n, left);
+        result_table(how, p, &cost, r, n, left);
 out:
     ob_ids_free(left);
     return status;

@@ -37,8 +37,8 @@ int ob_recipe_check(const struct ob_recipe *r, struct ob_err *err)
         return ob_fail(err, OB_EINVAL, "epochs is %d, not within 0..1000000", r->epochs);
     if (r->batch < 1 || r->batch > 65536)
         return ob_fail(err, OB_EINVAL, "batch is %d, not within 1..65536", r->batch);
-    if (!(r->lr > 0 && r->lr <= 1e6))
-        return ob_fail(err, OB_EINVAL, "lr is %g, not above 0", r->lr);
+    if (!(r->lr > 0 && r->lr <= 1e30))
+        return ob_fail(err, OB_EINVAL, "lr is %g, not above 0 and at most 1e30", r->lr);
     if (!(r->momentum >= 0 && r->momentum < 1))
         return ob_fail(err, OB_EINVAL, "momentum is %g, not within 0..1", r->momentum);
     if (!(r->weight_decay >= 0 && r->weight_decay <= 1e6))
