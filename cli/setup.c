@@ -95,8 +95,8 @@ static int load(struct cmd *c, struct ob_model **out, const char *path, const ch
     return ob_model_load(out, c->ctx, path, &l, err);
 }
 
-/* A model that knows its data tells which subset to open. One that cannot be understood without
- * the data's shape is loaded after them. */
+/* A model that knows its data tells which subset to open. Any other is loaded once more after
+ * them: what it says about image sizes without them may be a guess. */
 static int open_both(struct cmd *c, struct inputs *in, const struct inputs_opts *o)
 {
     const char *spec = o->data;
@@ -104,9 +104,10 @@ static int open_both(struct cmd *c, struct inputs *in, const struct inputs_opts 
     if (!load(c, &in->model, o->model, o->arch, o->normalize, NULL, NULL))
         TRY(subset_spec(c, &spec, o->data, in->model, o->any_data));
     TRY(ob_data_open(&in->data, c->ctx, spec, &c->err));
-    if (!in->model)
-        return load(c, &in->model, o->model, o->arch, o->normalize, in->data, &c->err);
-    return OB_OK;
+    if (in->model && ob_model_meta(in->model, "data"))
+        return OB_OK;
+    ob_model_free(in->model);
+    return load(c, &in->model, o->model, o->arch, o->normalize, in->data, &c->err);
 }
 
 static int check_shape(struct cmd *c, const struct ob_model *m, const struct ob_data *d,
