@@ -193,15 +193,17 @@ static void answer(struct ob_str *out, const struct ob_record *r, const struct q
     low = tow.sign < mia.sign ? tow.sign : mia.sign;
     high = tow.sign > mia.sign ? tow.sign : mia.sign;
     ob_str_addf(out, "<dt>%s</dt><dd><b>%s</b> ", q->ask,
-                low < 0 && high > 0 ? q->mixed
-                : high > 0          ? q->plus
-                : low < 0           ? q->minus
-                                    : q->none);
-    if (low == high)
-        ob_str_addf(out, "By accuracy and by membership: %s.<small>", direction(low));
-    else
-        ob_str_addf(out, "By accuracy: %s; by membership: %s.<small>", direction(tow.sign),
+                r->n_seeds < 2        ? "One seed cannot tell."
+                : low < 0 && high > 0 ? q->mixed
+                : high > 0            ? q->plus
+                : low < 0             ? q->minus
+                                      : q->none);
+    if (r->n_seeds > 1 && low == high)
+        ob_str_addf(out, "By accuracy and by membership: %s.", direction(low));
+    else if (r->n_seeds > 1)
+        ob_str_addf(out, "By accuracy: %s; by membership: %s.", direction(tow.sign),
                     direction(mia.sign));
+    ob_str_add(out, "<small>");
     title(out, r, a);
     ob_str_add(out, " against ");
     title(out, r, b);
