@@ -150,7 +150,7 @@ static void cut_at_scores(struct refining *r)
     size_t at = 0;
 
     for (size_t i = 0; i < r->n_parts; i++) {
-        while (at < r->n && (i == r->n_parts - 1 || r->rank[at].score < r->o->cuts[i]))
+        while (at < r->n && (i == r->n_parts - 1 || r->rank[at].score < (float)r->o->cuts[i]))
             at++;
         r->end[i] = at;
     }
