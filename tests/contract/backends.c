@@ -494,6 +494,46 @@ static void inference_is_the_same(void **state)
     on_each(inference);
 }
 
+/* What is not a number reaches the logits through every ReLU and pool. */
+static void divergence(const char *backend, const char *isa)
+{
+    static const char *const archs[] = { "cnn,width=0.25", "resnet20,width=0.5", "mlp" };
+    struct ob_ctx *ctx = context(backend, isa, 2);
+    float *x = numbers((size_t)(3 * 3 * 9 * 9), 1, 0.4f, 0.3f);
+
+    for (int i = 0; i < 6; i++) {
+        struct ob_weights w;
+        struct ob_net *net;
+        struct ob_exec *e;
+
+        must(ob_net_new(&net, archs[i / 2], 3, 9, 9, 4, err));
+        w = weights_of(net, 3, 1);
+        must(ob_exec_new(&e, ctx, net, 3, OB_EXEC_TRAIN, err));
+        for (size_t at = 0; at < net->n_params; at += net->n_params / 7) {
+            float keep = w.params[at];
+
+            w.params[at] = NAN;
+            w.stamp = ob_ctx_stamp(ctx);
+            must_fail(ob_exec_forward(e, &w, x, 3, i % 2 ? OB_MODE_TRAIN : OB_MODE_EVAL, err),
+                      OB_EDIVERGED, "finite");
+            w.params[at] = keep;
+            for (size_t k = 0; k < net->n_buffers; k++)
+                w.buffers[k] = 1;
+        }
+        ob_exec_free(e);
+        release_weights(&w);
+        ob_net_free(net);
+    }
+    ob_free(x);
+    ob_ctx_free(ctx);
+}
+
+static void divergence_shows(void **state)
+{
+    (void)state;
+    on_each(divergence);
+}
+
 /* Without memory a compile fails in words, at whichever allocation, and leaks nothing. */
 static void out_of_memory(void **state)
 {
@@ -539,7 +579,8 @@ int main(void)
         cmocka_unit_test(without_convolution),     cmocka_unit_test(whole_networks),
         cmocka_unit_test(ref_is_the_derivative),   cmocka_unit_test(any_number_of_threads),
         cmocka_unit_test(nothing_of_before_shows), cmocka_unit_test(inference_is_the_same),
-        cmocka_unit_test(out_of_memory),           cmocka_unit_test(instruction_sets),
+        cmocka_unit_test(divergence_shows),        cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(instruction_sets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,28 +1,10 @@
 /* compile.c - turns a network's nodes into fused steps, and lays out everything in one arena. */
 #include <string.h>
 
-#include "backend/cpu/exec.h"
+#include "backend/cpu/compile.h"
 #include "base/mem.h"
 
-struct compiler {
-    struct exec *e;
-    const struct ob_net *net;
-    int *uses;         /* how often a node is read; the output and the embedding once more */
-    int *absorbed;     /* the node has no step of its own */
-    int *head;         /* of the last node fused to a batch-norm: that, or -1 */
-    int *reader;       /* a node that reads it */
-    size_t *slot_size; /* floats of one image, by slot */
-    int *slot_users, n_slots;
-    struct piece *piece;
-    size_t n_pieces;
-};
-
 /* ---- the arena: pieces are asked for, then given out at once ---- */
-
-struct piece {
-    float **where;
-    size_t n;
-};
 
 static int ask(struct compiler *k, float **where, size_t n, struct ob_err *err)
 {
@@ -31,7 +13,7 @@ static int ask(struct compiler *k, float **where, size_t n, struct ob_err *err)
     return OB_OK;
 }
 
-static int ask_images(struct compiler *k, float **where, size_t image, struct ob_err *err)
+int ob_ask_images(struct compiler *k, float **where, size_t image, struct ob_err *err)
 {
     size_t n;
 
@@ -56,74 +38,13 @@ static int give(struct compiler *k, struct ob_err *err)
     return OB_OK;
 }
 
-/* ---- which nodes become one step ---- */
-
-static int only_reader(const struct compiler *k, int node, enum ob_op op)
-{
-    int r = k->reader[node];
-
-    return k->uses[node] == 1 && r >= 0 && k->net->node[r].op == op && !k->absorbed[r] &&
-                   k->head[r] < 0
-               ? r
-               : -1;
-}
-
-static void count_uses(struct compiler *k)
-{
-    for (int i = 0; i < k->net->n_nodes; i++) {
-        k->head[i] = k->reader[i] = -1;
-        for (int a = 0; a < 2; a++)
-            if (k->net->node[i].in[a] >= 0) {
-                k->uses[k->net->node[i].in[a]]++;
-                k->reader[k->net->node[i].in[a]] = i;
-            }
-    }
-    k->uses[k->net->n_nodes - 1]++;
-    k->uses[k->net->features]++;
-}
-
-/* batch-norm, then maybe a sum, a ReLU, and without a sum a 2 x 2 pool. */
-static void fuse(struct compiler *k, int norm)
-{
-    int last = norm, next, sum = -1;
-
-    next = only_reader(k, last, OB_OP_ADD);
-    if (next >= 0)
-        last = sum = next;
-    next = only_reader(k, last, OB_OP_RELU);
-    if (next >= 0)
-        last = next;
-    next = last != norm && sum < 0 ? only_reader(k, last, OB_OP_MAXPOOL) : -1;
-    if (next >= 0 && k->net->node[next].kernel == 2 && k->net->node[next].stride == 2)
-        last = next;
-    for (int n = norm; n != last; n = k->reader[n])
-        k->absorbed[n] = 1;
-    k->head[last] = norm;
-}
-
-static void fuse_all(struct compiler *k)
-{
-    for (int i = 0; i < k->net->n_nodes; i++)
-        if (k->net->node[i].op == OB_OP_BATCHNORM)
-            fuse(k, i);
-    for (int i = 0; i < k->net->n_nodes; i++)
-        if (k->net->node[i].op == OB_OP_CONV && k->uses[i] == 1 && k->reader[i] >= 0 &&
-            k->net->node[k->reader[i]].op == OB_OP_BATCHNORM)
-            k->absorbed[i] = 1;
-}
-
 /* ---- steps ---- */
-
-static int is_input(const struct ob_net *net, int node)
-{
-    return net->node[node].op == OB_OP_INPUT || net->node[node].op == OB_OP_NORMALIZE;
-}
 
 static int is_dense(const struct ob_net *net, int conv)
 {
     int in = net->node[conv].in[0];
 
-    return net->node[conv].op == OB_OP_CONV && is_input(net, in) && net->node[in].c <= 4;
+    return net->node[conv].op == OB_OP_CONV && ob_is_input(net, in) && net->node[in].c <= 4;
 }
 
 /* Convolutions pack images by themselves; does anyone else read this input node? */
@@ -137,15 +58,6 @@ static int is_imported(const struct compiler *k, int node)
                 k->net->node[i].op != OB_OP_NORMALIZE)
                 n++;
     return n || node == k->net->features;
-}
-
-static int needs_gradient(const struct compiler *k, int node)
-{
-    unsigned flags = k->e->base.flags;
-
-    if (node < 0 || !(flags & OB_EXEC_TRAIN))
-        return 0;
-    return !is_input(k->net, node) || (flags & OB_EXEC_INPUT_GRAD);
 }
 
 static enum kind kind_of(enum ob_op op)
@@ -167,8 +79,8 @@ static int make_conv(struct compiler *k, struct step *s, int node, struct ob_err
 
     s->kind = CONV;
     s->in[0] = d->in[0];
-    OB_TRY(conv_plan(&s->conv, k->net, node, is_dense(k->net, node), needs_gradient(k, d->in[0]),
-                     err));
+    OB_TRY(ob_conv_plan(&s->conv, k->net, node, is_dense(k->net, node),
+                        ob_needs_gradient(k, d->in[0]), err));
     c = s->conv;
     OB_TRY(
         ask(k, &c->fwd.w, (size_t)((c->fwd.n_out + 1) / 2 * c->fwd.n_run * c->fwd.run) * 16, err));
@@ -179,7 +91,7 @@ static int make_conv(struct compiler *k, struct step *s, int node, struct ob_err
     }
     if (d->bias >= 0)
         OB_TRY(ask(k, &c->bias, 8 * (size_t)c->fwd.n_out, err));
-    return c->dense ? ask_images(k, &c->packed, c->x_image, err) : OB_OK;
+    return c->dense ? ob_ask_images(k, &c->packed, c->x_image, err) : OB_OK;
 }
 
 static int make_norm(struct compiler *k, struct step *s, int node, struct ob_err *err)
@@ -215,7 +127,7 @@ static int make_step(struct compiler *k, int node, struct ob_err *err)
     struct step *s = &k->e->step[k->e->n_step];
     const struct ob_node *d = &k->net->node[node];
 
-    if (k->absorbed[node] || (is_input(k->net, node) && !is_imported(k, node)))
+    if (k->absorbed[node] || (ob_is_input(k->net, node) && !is_imported(k, node)))
         return OB_OK;
     k->e->n_step++;
     s->kind = kind_of(d->op);
@@ -233,72 +145,6 @@ static int make_step(struct compiler *k, int node, struct ob_err *err)
     if (s->kind == IMPORT)
         s->in[0] = -1;
     return s->kind == CONV ? make_conv(k, s, node, err) : OB_OK;
-}
-
-/* ---- gradients share memory: a slot lives from its first writer to its reader ---- */
-
-static int take_slot(struct compiler *k, size_t size)
-{
-    int best = -1;
-
-    for (int i = 0; i < k->n_slots; i++) {
-        if (k->slot_users[i])
-            continue;
-        if (best < 0 || (k->slot_size[best] < size
-                             ? k->slot_size[i] > k->slot_size[best]
-                             : k->slot_size[i] >= size && k->slot_size[i] < k->slot_size[best]))
-            best = i;
-    }
-    if (best < 0)
-        best = k->n_slots++;
-    if (k->slot_size[best] < size)
-        k->slot_size[best] = size;
-    k->slot_users[best] = 1;
-    return best;
-}
-
-static void plan_gradient(struct compiler *k, struct step *s)
-{
-    struct value *value = k->e->value, *out = &value[s->out];
-
-    if (out->slot < 0)
-        return;                    /* nothing that leads to the output reads it */
-    for (int a = 1; a >= 0; a--) { /* the residual first: it may take over the output's slot */
-        struct value *v = s->in[a] >= 0 ? &value[s->in[a]] : NULL;
-
-        if (!v || !needs_gradient(k, s->in[a]))
-            continue;
-        s->need[a] = 1;
-        s->add[a] = v->slot >= 0;
-        if (v->slot >= 0)
-            continue;
-        if (a == 1 && s->norm) {
-            s->handed = 1;
-            v->slot = out->slot;
-            k->slot_users[v->slot]++;
-        } else {
-            v->slot = take_slot(k, v->image);
-        }
-    }
-    k->slot_users[out->slot]--;
-}
-
-static int plan_gradients(struct compiler *k, struct ob_err *err)
-{
-    struct exec *e = k->e;
-    int last = k->net->n_nodes - 1;
-    float **slot;
-
-    if (!(e->base.flags & OB_EXEC_TRAIN))
-        return OB_OK;
-    e->value[last].slot = take_slot(k, e->value[last].image);
-    for (int i = e->n_step - 1; i >= 0; i--)
-        plan_gradient(k, &e->step[i]);
-    OB_TRY(ob_alloc(e->slot, (size_t)k->n_slots, err));
-    slot = e->slot;
-    for (int i = 0; i < k->n_slots; i++)
-        OB_TRY(ask_images(k, &slot[i], k->slot_size[i], err));
-    return OB_OK;
 }
 
 /* ---- the whole ---- */
@@ -344,9 +190,10 @@ static int plan_values(struct compiler *k, struct ob_err *err)
     for (int i = 0; i < e->n_step; i++) {
         struct step *s = &e->step[i];
 
-        OB_TRY(ask_images(k, &e->value[s->out].x, e->value[s->out].image, err));
+        OB_TRY(ob_ask_images(k, &e->value[s->out].x, e->value[s->out].image, err));
         if (s->conv && s->norm)
-            OB_TRY(ask_images(k, &e->value[s->conv->node].x, e->value[s->conv->node].image, err));
+            OB_TRY(
+                ob_ask_images(k, &e->value[s->conv->node].x, e->value[s->conv->node].image, err));
     }
     return OB_OK;
 }
@@ -381,8 +228,8 @@ static int plan_rest(struct compiler *k, struct ob_err *err)
     n_chunks = (size_t)e->base.batch < OB_CHUNKS ? (size_t)e->base.batch : OB_CHUNKS;
     if (e->base.flags & OB_EXEC_TRAIN)
         OB_TRY(ask(k, &e->dw, dw * n_chunks, err));
-    OB_TRY(ask_images(k, &e->logits, ob_node_size(&net->node[net->n_nodes - 1]), err));
-    OB_TRY(ask_images(k, &e->features, ob_node_size(&net->node[net->features]), err));
+    OB_TRY(ob_ask_images(k, &e->logits, ob_node_size(&net->node[net->n_nodes - 1]), err));
+    OB_TRY(ob_ask_images(k, &e->features, ob_node_size(&net->node[net->features]), err));
     if (!ob_mul(&per, 16 * c8, (size_t)e->base.batch))
         return ob_fail(err, OB_ENOMEM, "a batch of %d is too large", e->base.batch);
     return ob_alloc(e->part, per, err);
@@ -393,12 +240,11 @@ static int compile(struct compiler *k, struct ob_err *err)
     struct exec *e = k->e;
 
     OB_TRY(alloc_compiler(k, err));
-    count_uses(k);
-    fuse_all(k);
+    ob_fuse(k);
     for (int i = 0; i < k->net->n_nodes; i++)
         OB_TRY(make_step(k, i, err));
     OB_TRY(plan_values(k, err));
-    OB_TRY(plan_gradients(k, err));
+    OB_TRY(ob_plan_gradients(k, err));
     OB_TRY(plan_rest(k, err));
     OB_TRY(give(k, err));
     for (int i = 0; i < k->net->n_nodes; i++)
@@ -444,7 +290,7 @@ void ob_cpu_free(struct ob_exec *base)
     if (!e)
         return;
     for (int i = 0; i < e->n_step; i++) {
-        conv_free(e->step[i].conv);
+        ob_conv_free(e->step[i].conv);
         if (e->step[i].norm)
             ob_free(e->step[i].norm->scale);
         ob_free(e->step[i].norm);

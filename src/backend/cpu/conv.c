@@ -46,7 +46,7 @@ static void pack_step(void *arg, size_t i, int worker)
         memcpy(c->bias, view_of(net, j->params, d->bias), sizeof(float) * (size_t)d->c);
 }
 
-void conv_pack(struct exec *e, const struct ob_weights *w, int back)
+void ob_conv_pack(struct exec *e, const struct ob_weights *w, int back)
 {
     struct pack_job j = { e, w->params, back };
 
@@ -126,17 +126,17 @@ static void forward_group(void *arg, size_t i, int worker)
     }
 }
 
-void conv_forward(struct exec *e, struct step *s, const struct ob_weights *w)
+void ob_conv_forward(struct exec *e, struct step *s, const struct ob_weights *w)
 {
     struct job j = { .e = e, .s = s, .w = w };
     int n_groups = (e->n + s->conv->group - 1) / s->conv->group;
 
     if (s->norm)
-        norm_begin(e, s->norm, w);
+        ob_norm_begin(e, s->norm, w);
     ob_par_for(e->base.n_threads, (size_t)n_groups, forward_group, &j);
     if (s->norm && e->mode == OB_MODE_TRAIN) {
-        norm_finish(e, s->norm, w, n_groups, s->conv->group);
-        norm_apply(e, s);
+        ob_norm_finish(e, s->norm, w, n_groups, s->conv->group);
+        ob_norm_apply(e, s);
     }
 }
 
@@ -224,7 +224,7 @@ static void join_pair(void *arg, size_t i, int worker)
     }
 }
 
-void conv_backward(struct exec *e, struct step *s, float *grads)
+void ob_conv_backward(struct exec *e, struct step *s, float *grads)
 {
     struct job j = { .e = e, .s = s, .grads = grads, .per = chunk_images(e->n) };
     int n_chunks = (e->n + j.per - 1) / j.per;

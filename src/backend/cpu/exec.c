@@ -9,19 +9,19 @@ void ob_cpu_forward(struct ob_exec *base, const struct ob_weights *w, const floa
     e->x = x;
     e->n = n;
     e->mode = mode;
-    conv_pack(e, w, 0);
+    ob_conv_pack(e, w, 0);
     for (int i = 0; i < e->n_step; i++) {
         struct step *s = &e->step[i];
 
         if (s->kind == CONV)
-            conv_forward(e, s, w);
+            ob_conv_forward(e, s, w);
         else if (s->kind == NORM)
-            norm_forward(e, s, w);
+            ob_norm_forward(e, s, w);
         else
-            small_forward(e, s, w);
+            ob_small_forward(e, s, w);
     }
     e->x = NULL;
-    export_output(e);
+    ob_export_output(e);
 }
 
 void ob_cpu_backward(struct ob_exec *base, const struct ob_weights *w, const float *dlogits,
@@ -29,8 +29,8 @@ void ob_cpu_backward(struct ob_exec *base, const struct ob_weights *w, const flo
 {
     struct exec *e = (struct exec *)base;
 
-    conv_pack(e, w, 1);
-    import_dlogits(e, dlogits);
+    ob_conv_pack(e, w, 1);
+    ob_import_dlogits(e, dlogits);
     for (int i = e->n_step - 1; i >= 0; i--) {
         struct step *s = &e->step[i];
 
@@ -38,14 +38,14 @@ void ob_cpu_backward(struct ob_exec *base, const struct ob_weights *w, const flo
             continue;
         if (s->kind == CONV) {
             if (s->norm)
-                norm_sums(e, s, w, grads);
-            conv_backward(e, s, grads);
+                ob_norm_sums(e, s, w, grads);
+            ob_conv_backward(e, s, grads);
         } else if (s->kind == NORM) {
-            norm_backward(e, s, w, grads);
+            ob_norm_backward(e, s, w, grads);
         } else if (s->kind != IMPORT) {
-            small_backward(e, s);
+            ob_small_backward(e, s);
         }
     }
     if (dx)
-        export_dx(e, w, dx);
+        ob_export_dx(e, w, dx);
 }

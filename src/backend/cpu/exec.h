@@ -65,7 +65,7 @@ struct exec {
     struct step *step;
     int n_step;
     float *arena, *logits, *features;
-    float **slot;   /* gradients share memory: see compile.c */
+    float **slot;   /* gradients share memory: see gradients.c */
     float *scratch; /* one piece per worker: padded input, padded output gradient */
     size_t scratch_x, scratch_worker;
     float *dw;              /* weight gradients by chunk of images */
@@ -94,25 +94,26 @@ static inline const float *view_of(const struct ob_net *net, const float *block,
 }
 
 /* plan.c */
-int conv_plan(struct conv **out, const struct ob_net *net, int node, int dense, int need_dx,
-              struct ob_err *err);
-void conv_free(struct conv *c);
+int ob_conv_plan(struct conv **out, const struct ob_net *net, int node, int dense, int need_dx,
+                 struct ob_err *err);
+void ob_conv_free(struct conv *c);
 
 /* conv.c, norm.c, small.c: one step for the whole batch */
-void conv_pack(struct exec *e, const struct ob_weights *w, int back);
-void conv_forward(struct exec *e, struct step *s, const struct ob_weights *w);
-void conv_backward(struct exec *e, struct step *s, float *grads);
-void norm_begin(struct exec *e, struct norm *m, const struct ob_weights *w);
-void norm_finish(struct exec *e, struct norm *m, const struct ob_weights *w, int n_tasks, int per);
-void norm_apply(struct exec *e, struct step *s);
-void norm_forward(struct exec *e, struct step *s, const struct ob_weights *w);
-void norm_sums(struct exec *e, struct step *s, const struct ob_weights *w, float *grads);
-void norm_backward(struct exec *e, struct step *s, const struct ob_weights *w, float *grads);
-void small_forward(struct exec *e, struct step *s, const struct ob_weights *w);
-void small_backward(struct exec *e, struct step *s);
-void export_output(struct exec *e);
-void import_dlogits(struct exec *e, const float *dlogits);
-void export_dx(struct exec *e, const struct ob_weights *w, float *dx);
+void ob_conv_pack(struct exec *e, const struct ob_weights *w, int back);
+void ob_conv_forward(struct exec *e, struct step *s, const struct ob_weights *w);
+void ob_conv_backward(struct exec *e, struct step *s, float *grads);
+void ob_norm_begin(struct exec *e, struct norm *m, const struct ob_weights *w);
+void ob_norm_finish(struct exec *e, struct norm *m, const struct ob_weights *w, int n_tasks,
+                    int per);
+void ob_norm_apply(struct exec *e, struct step *s);
+void ob_norm_forward(struct exec *e, struct step *s, const struct ob_weights *w);
+void ob_norm_sums(struct exec *e, struct step *s, const struct ob_weights *w, float *grads);
+void ob_norm_backward(struct exec *e, struct step *s, const struct ob_weights *w, float *grads);
+void ob_small_forward(struct exec *e, struct step *s, const struct ob_weights *w);
+void ob_small_backward(struct exec *e, struct step *s);
+void ob_export_output(struct exec *e);
+void ob_import_dlogits(struct exec *e, const float *dlogits);
+void ob_export_dx(struct exec *e, const struct ob_weights *w, float *dx);
 
 /* compile.c */
 int ob_cpu_compile(struct ob_exec **out, struct ob_ctx *ctx, const struct ob_net *net, int batch,

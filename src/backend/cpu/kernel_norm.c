@@ -60,11 +60,6 @@ OB_INLINE void apply_plain(float *z, const float *y, const float *r, v8 mean, v8
     }
 }
 
-OB_INLINE v8 v_larger(v8 a, v8 b)
-{
-    return v_choose(b > a, b, a);
-}
-
 static void apply_pool(float *z, const float *y, v8 mean, v8 a, v8 beta, int h, int w)
 {
     for (int i = 0; i + 2 <= h; i += 2)

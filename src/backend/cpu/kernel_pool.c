@@ -18,7 +18,7 @@ static void max(float *z, const float *x, int c8, int h, int w, int kernel, int 
                     for (int v = 0; v < kernel; v++) {
                         v8 t = v_load(p + 8 * ((size_t)u * (size_t)w + (size_t)v));
 
-                        best = v_choose(t > best, t, best);
+                        best = v_larger(best, t);
                     }
                 v_store(z, best);
             }
@@ -43,7 +43,7 @@ static void max_back(float *dx, const float *dz, const float *x, int c8, int h, 
                     for (int v = 0; v < kernel; v++) {
                         v8 t = v_load(x + at + 8 * ((size_t)u * (size_t)w + (size_t)v));
 
-                        best = v_choose(t > best, t, best);
+                        best = v_larger(best, t);
                     }
                 for (int u = 0; u < kernel; u++)
                     for (int v = 0; v < kernel; v++) {

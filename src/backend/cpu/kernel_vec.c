@@ -7,7 +7,7 @@
 static void relu(float *z, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        z[i] = x[i] > 0 ? x[i] : 0;
+        z[i] = x[i] <= 0 ? 0 : x[i];
 }
 
 static void relu_back(float *dx, const float *dz, const float *z, size_t n, int add)

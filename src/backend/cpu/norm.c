@@ -26,7 +26,7 @@ static void set_scale(struct exec *e, struct norm *m, const struct ob_weights *w
 }
 
 /* Before the pixels are seen: all that there is to know in eval mode. */
-void norm_begin(struct exec *e, struct norm *m, const struct ob_weights *w)
+void ob_norm_begin(struct exec *e, struct norm *m, const struct ob_weights *w)
 {
     const struct ob_net *net = e->base.net;
     const struct ob_node *d = &net->node[m->node];
@@ -38,7 +38,8 @@ void norm_begin(struct exec *e, struct norm *m, const struct ob_weights *w)
 }
 
 /* From the tasks' partial sums: mean and variance of the batch; updates the running ones. */
-void norm_finish(struct exec *e, struct norm *m, const struct ob_weights *w, int n_tasks, int per)
+void ob_norm_finish(struct exec *e, struct norm *m, const struct ob_weights *w, int n_tasks,
+                    int per)
 {
     const struct ob_net *net = e->base.net;
     const struct ob_node *d = &net->node[m->node];
@@ -84,7 +85,7 @@ static void apply_image(void *arg, size_t i, int worker)
                       &m->k, y->c8, d->h, d->w, m->flags);
 }
 
-void norm_apply(struct exec *e, struct step *s)
+void ob_norm_apply(struct exec *e, struct step *s)
 {
     struct job j = { e, s };
 
@@ -103,16 +104,16 @@ static void stats_image(void *arg, size_t i, int worker)
 }
 
 /* A norm that does not follow a convolution. */
-void norm_forward(struct exec *e, struct step *s, const struct ob_weights *w)
+void ob_norm_forward(struct exec *e, struct step *s, const struct ob_weights *w)
 {
     struct job j = { e, s };
 
-    norm_begin(e, s->norm, w);
+    ob_norm_begin(e, s->norm, w);
     if (e->mode == OB_MODE_TRAIN) {
         ob_par_for(e->base.n_threads, (size_t)e->n, stats_image, &j);
-        norm_finish(e, s->norm, w, e->n, 1);
+        ob_norm_finish(e, s->norm, w, e->n, 1);
     }
-    norm_apply(e, s);
+    ob_norm_apply(e, s);
 }
 
 static void sums_image(void *arg, size_t i, int worker)
@@ -144,7 +145,7 @@ static void sums_image(void *arg, size_t i, int worker)
  * g the gradient behind the norm, dy = a (g - mean(g) - xhat mean(g xhat)) on batch statistics,
  * dy = a g on running ones.
  */
-void norm_sums(struct exec *e, struct step *s, const struct ob_weights *w, float *grads)
+void ob_norm_sums(struct exec *e, struct step *s, const struct ob_weights *w, float *grads)
 {
     struct job j = { e, s };
     struct norm *m = s->norm;
@@ -189,11 +190,11 @@ static void back_image(void *arg, size_t i, int worker)
                            y->c8, d->h, d->w, s->handed ? flags & ~OB_NORM_RELU : flags);
 }
 
-void norm_backward(struct exec *e, struct step *s, const struct ob_weights *w, float *grads)
+void ob_norm_backward(struct exec *e, struct step *s, const struct ob_weights *w, float *grads)
 {
     struct job j = { e, s };
 
-    norm_sums(e, s, w, grads);
+    ob_norm_sums(e, s, w, grads);
     if (s->need[0])
         ob_par_for(e->base.n_threads, (size_t)e->n, back_image, &j);
 }

@@ -201,8 +201,8 @@ static int plan(struct conv *c, const struct ob_node *d, const struct ob_node *x
     return need_dx ? plan_backward(c, d, x, err) : OB_OK;
 }
 
-int conv_plan(struct conv **out, const struct ob_net *net, int node, int dense, int need_dx,
-              struct ob_err *err)
+int ob_conv_plan(struct conv **out, const struct ob_net *net, int node, int dense, int need_dx,
+                 struct ob_err *err)
 {
     struct ob_node d = net->node[node];
     struct conv *c;
@@ -220,7 +220,7 @@ int conv_plan(struct conv **out, const struct ob_net *net, int node, int dense, 
     c->group = max_int(1, (GROUP_PIXELS + d.h * d.w - 1) / (d.h * d.w));
     rc = plan(c, &d, &net->node[c->in], need_dx, err);
     if (rc) {
-        conv_free(c);
+        ob_conv_free(c);
         return rc;
     }
     *out = c;
@@ -235,7 +235,7 @@ static void gemm_release(struct ob_gemm *g)
     ob_free(g->out_off);
 }
 
-void conv_free(struct conv *c)
+void ob_conv_free(struct conv *c)
 {
     if (!c)
         return;

@@ -45,9 +45,13 @@ OB_INLINE i8 v_positive(v8 x)
 {
     return x > v_splat(0);
 }
-OB_INLINE v8 v_relu(v8 x)
+OB_INLINE v8 v_relu(v8 x) /* a NaN stays one: divergence has to show in the logits */
 {
-    return v_keep(x, v_positive(x));
+    return v_keep(x, ~(x <= v_splat(0)));
+}
+OB_INLINE v8 v_larger(v8 a, v8 b) /* the first of equals; a NaN wins */
+{
+    return v_choose((b > a) | (b != b), b, a);
 }
 
 #endif

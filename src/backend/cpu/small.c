@@ -69,7 +69,7 @@ static void forward_image(void *arg, size_t i, int worker)
     }
 }
 
-void small_forward(struct exec *e, struct step *s, const struct ob_weights *w)
+void ob_small_forward(struct exec *e, struct step *s, const struct ob_weights *w)
 {
     struct job j = { .e = e, .s = s, .w = w };
 
@@ -115,7 +115,7 @@ static void backward_image(void *arg, size_t i, int worker)
     }
 }
 
-void small_backward(struct exec *e, struct step *s)
+void ob_small_backward(struct exec *e, struct step *s)
 {
     struct job j = { .e = e, .s = s };
 
@@ -125,22 +125,27 @@ void small_backward(struct exec *e, struct step *s)
 
 /* ---- in and out ---- */
 
-void export_output(struct exec *e)
+static void export_rows(void *arg, size_t i, int worker)
 {
+    struct job *j = arg;
+    struct exec *e = j->e;
     const struct ob_net *net = e->base.net;
-    int last = net->n_nodes - 1, f = net->features;
-    const struct value *z = &e->value[last], *v = &e->value[f];
-    size_t n_classes = ob_node_size(&net->node[last]), n_features = ob_node_size(&net->node[f]);
+    const struct ob_node *last = &net->node[net->n_nodes - 1], *f = &net->node[net->features];
+    const struct value *z = &e->value[net->n_nodes - 1], *v = &e->value[net->features];
 
-    for (size_t i = 0; i < (size_t)e->n; i++) {
-        e->k->pool->flatten(e->logits + i * n_classes, z->x + i * z->image, net->node[last].c,
-                            z->hw);
-        e->k->pool->flatten(e->features + i * n_features, v->x + i * v->image, net->node[f].c,
-                            v->hw);
-    }
+    (void)worker;
+    e->k->pool->flatten(e->logits + i * ob_node_size(last), z->x + i * z->image, last->c, z->hw);
+    e->k->pool->flatten(e->features + i * ob_node_size(f), v->x + i * v->image, f->c, v->hw);
 }
 
-void import_dlogits(struct exec *e, const float *dlogits)
+void ob_export_output(struct exec *e)
+{
+    struct job j = { .e = e };
+
+    ob_par_for(e->base.n_threads, (size_t)e->n, export_rows, &j);
+}
+
+void ob_import_dlogits(struct exec *e, const float *dlogits)
 {
     const struct ob_node *d = &e->base.net->node[e->base.net->n_nodes - 1];
     const struct value *z = &e->value[e->base.net->n_nodes - 1];
@@ -175,7 +180,7 @@ static void export_image(void *arg, size_t i, int worker)
     }
 }
 
-void export_dx(struct exec *e, const struct ob_weights *w, float *dx)
+void ob_export_dx(struct exec *e, const struct ob_weights *w, float *dx)
 {
     struct job j = { .e = e, .w = w, .dx = dx };
 

@@ -1,0 +1,78 @@
+/* gradients.c - which gradients there are, and which share memory. */
+#include "backend/cpu/compile.h"
+#include "base/mem.h"
+
+int ob_needs_gradient(const struct compiler *k, int node)
+{
+    unsigned flags = k->e->base.flags;
+
+    if (node < 0 || !(flags & OB_EXEC_TRAIN))
+        return 0;
+    return !ob_is_input(k->net, node) || (flags & OB_EXEC_INPUT_GRAD);
+}
+
+/* A slot lives from its first writer to its reader. */
+
+static int take_slot(struct compiler *k, size_t size)
+{
+    int best = -1;
+
+    for (int i = 0; i < k->n_slots; i++) {
+        if (k->slot_users[i])
+            continue;
+        if (best < 0 || (k->slot_size[best] < size
+                             ? k->slot_size[i] > k->slot_size[best]
+                             : k->slot_size[i] >= size && k->slot_size[i] < k->slot_size[best]))
+            best = i;
+    }
+    if (best < 0)
+        best = k->n_slots++;
+    if (k->slot_size[best] < size)
+        k->slot_size[best] = size;
+    k->slot_users[best] = 1;
+    return best;
+}
+
+static void plan_gradient(struct compiler *k, struct step *s)
+{
+    struct value *value = k->e->value, *out = &value[s->out];
+
+    if (out->slot < 0)
+        return;                    /* nothing that leads to the output reads it */
+    for (int a = 1; a >= 0; a--) { /* the residual first: it may take over the output's slot */
+        struct value *v = s->in[a] >= 0 ? &value[s->in[a]] : NULL;
+
+        if (!v || !ob_needs_gradient(k, s->in[a]))
+            continue;
+        s->need[a] = 1;
+        s->add[a] = v->slot >= 0;
+        if (v->slot >= 0)
+            continue;
+        if (a == 1 && s->norm) {
+            s->handed = 1;
+            v->slot = out->slot;
+            k->slot_users[v->slot]++;
+        } else {
+            v->slot = take_slot(k, v->image);
+        }
+    }
+    k->slot_users[out->slot]--;
+}
+
+int ob_plan_gradients(struct compiler *k, struct ob_err *err)
+{
+    struct exec *e = k->e;
+    int last = k->net->n_nodes - 1;
+    float **slot;
+
+    if (!(e->base.flags & OB_EXEC_TRAIN))
+        return OB_OK;
+    e->value[last].slot = take_slot(k, e->value[last].image);
+    for (int i = e->n_step - 1; i >= 0; i--)
+        plan_gradient(k, &e->step[i]);
+    OB_TRY(ob_alloc(e->slot, (size_t)k->n_slots, err));
+    slot = e->slot;
+    for (int i = 0; i < k->n_slots; i++)
+        OB_TRY(ob_ask_images(k, &slot[i], k->slot_size[i], err));
+    return OB_OK;
+}
