@@ -162,6 +162,9 @@ static void histogram(void **state)
     check_tags(t);
     assert_int_equal(count(t, "class=\"bar\""), 3); /* empty bins draw nothing */
     assert_int_equal(count(t, "class=\"region f0\""), 1);
+    /* log10(1 + 9) of log10(1 + 99), of an area 180 high with a little room above */
+    assert_non_null(strstr(t, "height=\"87.4\" class=\"bar\""));
+    assert_non_null(strstr(t, "height=\"87.4\" class=\"f0\""));
     assert_non_null(strstr(t, ">low<"));
     ob_str_release(&out);
 }
