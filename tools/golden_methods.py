@@ -1,0 +1,242 @@
+"""golden_methods.py - the first two steps of each unlearning method, from PyTorch in float64.
+
+make(outdir) writes outdir/methods/moved.npz: what the two steps add to all parameters and to the
+running statistics, as goldenlib's short forms. A batch holds a whole set, so that the order of
+examples does not matter. Weights, images and labels come from goldenlib's counter; random labels
+from the library's generator, Philox 4x32-10 (Salmon et al. 2011), written out below.
+
+For each case it prints how far off a program would be that forgets a term; `make` fails where that
+is less than ten times the bound of the test.
+"""
+
+import json
+import os
+import platform
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import goldenlib as lib
+from golden_network import Cnn
+
+N, N_FORGET, CLASSES, SIZE, SEED = 36, 12, 10, 16, 5
+BOUND = 1e-2
+RNG_LABEL, RNG_STEP = 4, 8
+
+
+def philox(key, ctr):
+    c, k = list(ctr), list(key)
+    for _ in range(10):
+        a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(b >> 32) ^ c[1] ^ k[0], b & 0xFFFFFFFF, (a >> 32) ^ c[3] ^ k[1], a & 0xFFFFFFFF]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return c
+
+
+def words(seed, purpose, a, b):
+    n = 0
+    while True:
+        yield from philox((seed & 0xFFFFFFFF, seed >> 32), (n, purpose, a, b))
+        n += 1
+
+
+def step_seed():
+    w = words(SEED, RNG_STEP, 0, 0)
+    return next(w) << 32 | next(w)
+
+
+def random_labels(epoch):
+    limit = 0xFFFFFFFF - 0xFFFFFFFF % CLASSES
+    return torch.tensor([next(x for x in words(step_seed(), RNG_LABEL, epoch, i) if x < limit)
+                         % CLASSES for i in range(N_FORGET)])
+
+
+def fresh():
+    net = Cnn(1, SIZE, (8, 16, 32)).double()
+    with torch.no_grad():
+        for part, v in net.state_dict().items():
+            if v.dtype == torch.float64:
+                v.copy_(torch.tensor(lib.view(f"methods/{part}", v.shape)))
+    return net
+
+
+X = torch.tensor(lib.uniform("methods/x", (N, 1, SIZE, SIZE), 0, 1)).double()
+Y = torch.tensor(lib.labels("methods/y", N, CLASSES))
+XS, YS, XR, YR = X[:N_FORGET], Y[:N_FORGET], X[N_FORGET:], Y[N_FORGET:]
+
+
+class Run:
+    """A net, its optimiser, and the two steps; `wrong` names a term that is left out."""
+
+    def __init__(self, wrong, lr, decay, momentum=0.9):
+        self.wrong, self.net = wrong, fresh()
+        self.start = {k: v.clone() for k, v in self.net.state_dict().items()}
+        self.net.train(wrong != "train mode")
+        self.lr, self.decay = lr, 0 if wrong == "decay" else decay
+        self.momentum = 0 if wrong == "momentum" else momentum
+        self.new_optimizer()
+
+    def new_optimizer(self):
+        self.sgd = torch.optim.SGD(self.net.parameters(), lr=self.lr, momentum=self.momentum,
+                                   weight_decay=self.decay)
+
+    def ce(self, x, y):
+        return F.cross_entropy(self.net(x), y)
+
+    def step(self, loss):
+        self.sgd.zero_grad()
+        loss.backward()
+        self.sgd.step()
+
+    def moved(self):
+        now, names = self.net.state_dict(), [k for k, _ in self.net.named_parameters()]
+
+        def diff(keys):
+            return torch.cat([(now[k] - self.start[k]).ravel() for k in keys])
+
+        return diff(names), diff([k for k in now if "running" in k or "normalize" in k])
+
+
+def finetune(wrong):
+    r = Run(wrong, 0.05, 0.2)
+    for _ in range(2):
+        r.step(r.ce(X, Y) if wrong == "only retain" else r.ce(XR, YR))
+    return r
+
+
+def l1_sparse(wrong):
+    r = Run(wrong, 0.05, 0.4)
+    for e in range(2):
+        alpha = {"L1": 0, "fading": 0.5}.get(wrong, 0.5 * (1 - e / 2))
+        l1 = sum(p.abs().sum() for k, p in r.net.named_parameters()
+                 if wrong != "L1 on batch-norm" or "bn" not in k)
+        r.step(r.ce(XR, YR) + alpha * l1)
+    return r
+
+
+def neggrad(wrong):
+    r = Run(wrong, 0.05, 0.2)
+    for _ in range(2):
+        r.step((1 if wrong == "sign" else -1) * r.ce(XS, YS))
+    return r
+
+
+def neggrad_plus(wrong):
+    r = Run(wrong, 0.05, 0.2)
+    for _ in range(2):
+        a = {"forget": (0.6, 0), "retain": (0, -0.4), "alpha": (0.4, -0.6)}.get(wrong, (0.6, -0.4))
+        if wrong == "apart":
+            z = r.net(torch.cat([XR, XS]))
+            r.step(a[0] * F.cross_entropy(z[:len(YR)], YR) + a[1] * F.cross_entropy(z[len(YR):], YS))
+        elif wrong == "retain first":
+            forget = a[1] * r.ce(XS, YS)
+            r.step(a[0] * r.ce(XR, YR) + forget)
+        else:
+            retain = a[0] * r.ce(XR, YR)
+            r.step(retain + a[1] * r.ce(XS, YS))
+    return r
+
+
+def scrub(wrong):
+    r = Run(wrong, 0.05, 0.2)
+    t = 1.0 if wrong == "temperature" else 3.0
+    teacher = fresh().eval()
+
+    def kl(x, z):
+        p = F.softmax(teacher(x).detach() / t, 1)
+        own = F.log_softmax(z / t, 1)
+        scale = 1 if wrong == "T squared" else t * t
+        if wrong == "direction":
+            return scale * (own.exp() * (own - p.log())).sum() / len(x)
+        return scale * (p * (p.log() - own)).sum() / len(x)
+
+    if wrong == "teacher in eval mode":
+        teacher.train()
+    if wrong != "max step":
+        r.step((1 if wrong == "sign" else -1) * kl(XS, r.net(XS)))
+    if wrong == "frozen teacher":
+        teacher.load_state_dict(r.net.state_dict())
+    if wrong == "one optimiser":
+        r.new_optimizer()
+    z = r.net(XR)
+    ce, beta = 0 if wrong == "CE" else 0.8, 0 if wrong == "KL" else 1.5
+    r.step(ce * F.cross_entropy(z, YR) + beta * kl(XR, z))
+    return r
+
+
+def random_label(wrong):
+    r = Run(wrong, 0.1, 0.15)
+    for e in range(2):
+        labels = YS if wrong == "random" else random_labels(0 if wrong == "new labels" else e)
+        r.step(r.ce(XS, labels) if wrong == "retain" else r.ce(X, torch.cat([labels, YR])))
+    return r
+
+
+def salun(wrong):
+    r = Run(wrong, 0.1, 0.15)
+    at = fresh().train(wrong == "mask in eval mode")
+    loss = F.cross_entropy(at(X if wrong == "mask of the forget set" else XS),
+                           Y if wrong == "mask of the forget set" else YS)
+    loss.backward()
+    g = torch.cat([p.grad.ravel() for p in at.parameters()]).abs()
+    k = int(np.floor(0.2 * len(g) + 0.5))
+    mask = torch.zeros(len(g), dtype=torch.bool)
+    mask[torch.argsort(g, descending=wrong != "largest", stable=True)[:k]] = True
+    if wrong == "mask":
+        mask[:] = True
+    start = torch.cat([p.detach().ravel() for p in r.net.parameters()])
+    for e in range(2):
+        r.sgd.zero_grad()
+        r.ce(X, torch.cat([random_labels(e), YR])).backward()
+        i = 0
+        for p in r.net.parameters():
+            p.grad *= mask[i:i + p.numel()].view(p.shape)
+            i += p.numel()
+        r.sgd.step()
+        i = 0
+        for p in r.net.parameters():
+            n = p.numel()
+            if wrong != "still weights":
+                keep = mask[i:i + n].view(p.shape)
+                p.data = torch.where(keep, p.data, start[i:i + n].view(p.shape))
+            i += n
+    return r
+
+
+COMMON = ["decay", "momentum", "train mode"]
+# name: how, terms that show in the parameters, terms that show in the running statistics
+CASES = {
+    "finetune": (finetune, COMMON + ["only retain"], ["train mode"]),
+    "l1-sparse": (l1_sparse, COMMON + ["L1", "fading", "L1 on batch-norm"], ["train mode"]),
+    "neggrad": (neggrad, COMMON + ["sign"], ["train mode"]),
+    "neggrad-plus": (neggrad_plus, COMMON + ["forget", "retain", "alpha"], ["apart", "retain first"]),
+    "scrub": (scrub, COMMON + ["max step", "sign", "temperature", "T squared", "CE", "KL",
+                               "one optimiser", "teacher in eval mode"], ["max step"]),
+    "random-label": (random_label, COMMON + ["random", "retain", "new labels"], ["train mode"]),
+    "salun": (salun, COMMON + ["mask", "largest", "still weights", "mask in eval mode",
+                               "mask of the forget set"], ["train mode"]),
+}
+
+
+def make(outdir):
+    folder = os.path.join(outdir, "methods")
+    os.makedirs(folder, exist_ok=True)
+    torch.set_num_threads(1)
+    out, weak = {}, []
+    for name, (how, *terms) in CASES.items():
+        right = how(None).moved()
+        for key, a in zip(("params", "buffers"), right):
+            out[f"{name}.{key}"] = lib.short(key, a)
+        for key, names, i in zip(("params", "buffers"), terms, (0, 1)):
+            off = {w: float((how(w).moved()[i] - right[i]).norm() / right[i].norm()) for w in names}
+            print(f"  {name}, {key}: " + ", ".join(f"{w} {d:.2f}" for w, d in off.items()))
+            weak += [f"{name}: {w}" for w, d in off.items() if d < 10 * BOUND]
+    np.savez(os.path.join(folder, "moved.npz"), **out)
+    with open(os.path.join(folder, "versions.json"), "w") as f:
+        json.dump({"generator": "tools/make-golden.py methods", "python": platform.python_version(),
+                   "torch": torch.__version__, "numpy": np.__version__,
+                   "seeds": f"{SEED}; all else is named, see tools/goldenlib.py"}, f, indent=2)
+        f.write("\n")
+    if weak:
+        raise SystemExit("too weak to be noticed: " + ", ".join(weak))
