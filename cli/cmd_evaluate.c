@@ -229,13 +229,10 @@ static void print_models(const struct evaluate *v)
     const struct ob_eval *e = v->e;
     const double own[5] = { e->accuracy_forget, e->accuracy_retain, e->accuracy_val,
                             e->accuracy_test, e->mia };
-    char align[8] = "lrrr";
+    char align[8];
     struct table *t;
 
-    if (e->n_val)
-        strcat(align, "r");
-    if (e->n_forget)
-        strcat(align, "r");
+    snprintf(align, sizeof(align), "lrrr%s%s", e->n_val ? "r" : "", e->n_forget ? "r" : "");
     t = table_new(align);
     table_cell(t, "accuracy on");
     table_cell(t, "forget (%zu)", e->n_forget);
@@ -260,13 +257,12 @@ static void print_parts(const struct evaluate *v)
 {
     const struct ob_eval *e = v->e;
     size_t shown = e->n_against < 12 ? e->n_against : 12;
-    char align[16] = "lrr";
+    char align[16];
     struct table *t;
 
     if (!e->n_parts)
         return;
-    for (size_t i = 0; i < shown; i++)
-        strcat(align, "r");
+    snprintf(align, 4 + shown, "lrrrrrrrrrrrrrr"); /* two columns, and one a model */
     t = table_new(align);
     table_cell(t, "part");
     table_cell(t, "examples");

@@ -66,7 +66,7 @@ static int parse(const struct ob_arch **out, double *width, const char *arch, st
 
     if (strlen(arch) >= sizeof(text))
         return ob_fail(err, OB_EINVAL, "architecture '%.40s...': too long", arch);
-    strcpy(text, arch);
+    snprintf(text, sizeof(text), "%s", arch);
     option = strchr(text, ',');
     if (option)
         *option++ = 0;

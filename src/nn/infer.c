@@ -151,7 +151,7 @@ static int read_meta(struct sizes *s, const struct ob_tensors *t, struct ob_err 
     if (!input)
         return OB_OK;
     if (strlen(input) < sizeof(text))
-        strcpy(text, input);
+        snprintf(text, sizeof(text), "%s", input);
     second = strchr(text, ',');
     if (second) {
         *second++ = 0;

@@ -78,7 +78,7 @@ int ob_model_normalize_values(const char *text, int channels, float *mean, float
             return copy_named(&known[i], channels, mean, std, err);
     if (!strchr(text, '/') || strlen(text) >= sizeof(copy))
         return unknown(text, err);
-    strcpy(copy, text);
+    snprintf(copy, sizeof(copy), "%s", text);
     slash = strchr(copy, '/');
     *slash = 0;
     OB_TRY(parse_numbers(mean, channels, copy, text, err));
