@@ -45,6 +45,11 @@ static int check_files(struct cmd *c, struct train *t)
     t->checkpoint = cmd_textf(c, "%s.ckpt", t->output);
     TRY(input_check(c, t->exclude));
     TRY(input_check(c, t->init));
+    if (t->resume) {
+        output_sweep(c, t->checkpoint);
+        output_sweep(c, t->events);
+        output_sweep(c, t->output);
+    }
     if (t->resume && !c->force && file_is_there(t->output))
         return OB_OK;
     TRY(output_check(c, t->output));

@@ -1,9 +1,11 @@
 /* output.c - files that a command reads and writes, and results as JSON. */
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cmd.h"
 
@@ -53,6 +55,24 @@ int output_check(struct cmd *c, const char *path)
     if (!c->force)
         return cmd_fail(c, OB_EEXIST, "'%s' is there already; --force overwrites it", path);
     return OB_OK;
+}
+
+void output_sweep(struct cmd *c, const char *path)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    const char *folder = slash ? cmd_textf(c, "%.*s", (int)(slash - path + 1), path) : "./";
+    const char *name;
+    struct dirent *entry;
+    DIR *dir = path ? opendir(folder) : NULL;
+
+    if (!dir)
+        return;
+    name = cmd_textf(c, "%s.tmp.", slash ? slash + 1 : path);
+    while ((entry = readdir(dir)))
+        if (!strncmp(entry->d_name, name, strlen(name)) &&
+            strlen(entry->d_name) == strlen(name) + 6)
+            unlink(cmd_textf(c, "%s%s", folder, entry->d_name));
+    closedir(dir);
 }
 
 const char *json_beside(struct cmd *c, const char *path)

@@ -8,7 +8,7 @@ quietly() { "$OUBLI" "$@" --quiet >/dev/null; }
 train() {
     name=$1
     shift
-    quietly train --data $D --arch mlp,width=0.1 --epochs 2 --batch 32 -o "$name.safetensors" "$@"
+    quietly train --data $D --arch mlp,width=0.1 --epochs 2 --batch 32 --threads 1 -o "$name.safetensors" "$@"
 }
 # forget_set: ids.txt, 30 examples out of three levels, and the scores s.npy of m.safetensors
 forget_set() {
