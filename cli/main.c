@@ -50,7 +50,9 @@ static const struct command commands[] = {
     { "methods", "[NAME]", 0, 1, "lists the unlearning methods, or explains one", NULL,
       cmd_methods },
     { "archs", NULL, 0, 0, "lists the networks", NULL, cmd_archs },
-    { "demo", NULL, 0, 0, "tells the whole story in a few minutes, on one HTML page", NULL,
+    { "demo", NULL, 0, 0, "tells the whole story in a few minutes, on one HTML page",
+      "  oubli demo\n"
+      "  oubli demo --seeds 1 --data cifar10:DIR,train=5000,test=2000 --arch cnn -o cifar\n",
       cmd_demo },
     { "help", "[COMMAND]", 0, 1, "explains a command", NULL, cmd_help },
 };
