@@ -189,10 +189,10 @@ class ResNet20(nn.Module):
 
 # name: how to build it, images of a batch, channels, size, rate and decay of the ten steps
 NETWORKS = {
-    "cnn": (lambda: Cnn(1, 28), 16, 1, 28, 0.05, 0.5),
-    "cnn-half": (lambda: Cnn(3, 32, (16, 32, 64)), 16, 3, 32, 0.05, 0.5),
-    "resnet20": (ResNet20, 8, 3, 32, 0.05, 0.5),
-    "mlp": (lambda: Mlp(1, 28), 16, 1, 28, 0.05, 0.5),
+    "cnn": (lambda: Cnn(1, 28), 8, 1, 28, 0.05, 0.5),
+    "cnn-half": (lambda: Cnn(3, 32, (16, 32, 64)), 8, 3, 32, 0.05, 0.5),
+    "resnet20": (ResNet20, 8, 3, 32, 0.01, 0.5),
+    "mlp": (lambda: Mlp(1, 28), 8, 1, 28, 0.05, 0.5),
 }
 STEPS, MOMENTUM = 10, 0.9
 
@@ -249,8 +249,8 @@ def error(a, b):
 
 
 def make_network(out, name):
-    def add(part, a):
-        out[f"{name}.{part}"] = lib.short(part, a)
+    def add(mode, part, a):
+        out[f"{name}.{mode}.{part}"] = lib.short(part, a)
 
     own = []
     for train in (True, False):
@@ -258,13 +258,13 @@ def make_network(out, name):
         z, grads, buffers = once(name, train, torch.float64)
         z32, grads32, _ = once(name, train, torch.float32)
         own += [error(z32, z), error(grads32, grads)]
-        add(f"{mode}.y", z)
+        add(mode, "y", z)
         for k, v in {**grads, **(buffers if train else {})}.items():
-            add(f"{mode}.{k}", v)
+            add(mode, k, v)
     m = moved(name, torch.float64)
     own.append(error(moved(name, torch.float32), m))
     for k, v in m.items():
-        add(f"moved.{k}", v)
+        add("moved", k, v)
     out[f"{name}.float32"] = np.array(own)
     wrong = [error(moved(name, torch.float64, **w), m)
              for w in ({"decay": 0}, {"decay": -1}, {"momentum": 0}, {"train": False})]
