@@ -14,7 +14,8 @@
 #define CLASSES 10
 #define SIZE 16
 #define SEED 5
-#define BOUND 1e-2
+#define BOUND_PARAMS 1e-2
+#define BOUND_BUFFERS 2e-4
 
 static const struct {
     const char *name, *spec;
@@ -123,7 +124,7 @@ static void check_case(struct world *w, const char *name, const char *spec, cons
     params = distance(w, name, "params", m->w.params, w->start->w.params, m->net->n_params);
     buffers = distance(w, name, "buffers", m->w.buffers, w->start->w.buffers, m->net->n_buffers);
     print_message("%s, %s: %.1e %.1e\n", backend, name, params, buffers);
-    if (!(params <= BOUND && buffers <= BOUND))
+    if (!(params <= BOUND_PARAMS && buffers <= BOUND_BUFFERS))
         fail_msg("%s: too far from PyTorch", name);
     ob_plan_free(p);
     ob_model_free(m);
