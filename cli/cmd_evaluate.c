@@ -353,6 +353,7 @@ static int evaluate(struct cmd *c, struct evaluate *v)
     TRY(ob_evaluate(&v->e, v->open.model, (const struct ob_model *const *)v->reference,
                     v->against.n, v->open.data, v->open.split, forget, v->part, v->n_parts,
                     &c->err));
+    progress_clear(c->progress);
     if (c->json)
         return as_json(c, v);
     print_models(v);

@@ -41,6 +41,7 @@ static int predict(struct cmd *c, const struct predict *p, const struct inputs *
                    test ? OB_TEST : OB_TRAIN, ids, &c->err));
     TRY(write_ids(c, p, ids));
     TRY(ob_npy_write_f32(p->output, x, shape, 2, &c->err));
+    progress_clear(c->progress);
     if (c->json)
         return print_json(c, json_pack("{s:s,s:s,s:s,s:[II]}", "output", p->output, "ids",
                                        p->ids_path, "split", p->part, "shape", (json_int_t)shape[0],

@@ -147,6 +147,7 @@ static int run(struct cmd *c, const struct score *s)
     TRY(output_check(c, json_beside(c, s->output)));
     GO(s->events ? from_events(c, s, &scores) : from_model(c, s, &scores));
     GO(ob_scores_write(scores, s->output, &c->err));
+    progress_clear(c->progress);
     GO(print_scores(c, scores, s->output));
 out:
     ob_scores_free(scores);

@@ -214,6 +214,7 @@ static int print_result(struct cmd *c, const struct train *t, const struct ob_co
     double speed = cost->seconds > 0 ? (double)cost->images / cost->seconds : NAN;
     json_t *j, *final;
 
+    progress_clear(c->progress);
     if (!c->json) {
         printf("model     %s (%s, %zu parameters)\n", t->output, ob_model_arch(t->m),
                ob_model_n_params(t->m));

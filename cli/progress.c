@@ -65,14 +65,18 @@ static void time_text(char *text, size_t room, double seconds)
         snprintf(text, room, "%ld:%02ld", s / 60, s % 60);
 }
 
-/* "epoch 3/15  loss 0.412  86.2 %  1240 images/s" */
-static void numbers(char *text, size_t room, const struct ob_progress *now, double rate)
+/* "epoch 3/15  0:42 left  loss 0.412  86.2 %  1240 images/s"; `left` may be NULL. The last words
+ * are those that a narrow terminal can do without. */
+static void numbers(char *text, size_t room, const struct ob_progress *now, double rate,
+                    const char *left)
 {
     size_t n = 0;
 
     text[0] = 0;
     if (now->n_epochs > 0)
         n += (size_t)snprintf(text, room, "epoch %d/%d", now->epoch + 1, now->n_epochs);
+    if (left && n < room)
+        n += (size_t)snprintf(text + n, room - n, "%s%s left", n ? "  " : "", left);
     if (n < room && isfinite(now->loss))
         n += (size_t)snprintf(text + n, room - n, "  loss %.4f", now->loss);
     if (n < room && isfinite(now->accuracy))
@@ -81,18 +85,24 @@ static void numbers(char *text, size_t room, const struct ob_progress *now, doub
         snprintf(text + n, room - n, "  %.0f images/s", rate);
 }
 
+/* The bar takes what the words leave, or gives way to them. */
 static void draw(struct progress *p, const struct ob_progress *now, double rate, double left)
 {
-    char bar[BAR + 1], words[160], line[320], time[32];
+    char bar[BAR + 4] = "", words[160], line[320], time[32];
     double part = now->total ? (double)now->done / (double)now->total : 0;
-    int full = (int)(part * BAR), width = columns(p);
+    int width = columns(p), space;
 
-    for (int i = 0; i < BAR; i++)
-        bar[i] = i < full ? '#' : '.';
-    bar[BAR] = 0;
-    numbers(words, sizeof(words), now, rate);
     time_text(time, sizeof(time), left);
-    snprintf(line, sizeof(line), "%s [%s] %s  %s left", p->task, bar, words, time);
+    numbers(words, sizeof(words), now, rate, rate > 0 ? time : NULL);
+    space = width - 1 - (int)strlen(p->task) - (int)strlen(words) - 4;
+    space = space > BAR ? BAR : space;
+    if (space >= 4) {
+        bar[0] = '[';
+        for (int i = 0; i < space; i++)
+            bar[1 + i] = i < (int)(part * space) ? '#' : '.';
+        memcpy(bar + 1 + space, "] ", 3);
+    }
+    snprintf(line, sizeof(line), "%s %s%s", p->task, bar, words);
     if (width - 1 < (int)strlen(line))
         line[width > 1 ? width - 1 : 0] = 0;
     fprintf(p->to, "\r%s\033[K", line);
@@ -136,9 +146,11 @@ void progress_update(struct progress *p, const struct ob_progress *now)
             left += (double)now->total * (now->n_epochs - 1 - now->epoch);
         p->last_draw = t;
         draw(p, now, rate, rate > 0 ? left / rate : 0);
+        if (over && now->epoch + 1 >= now->n_epochs)
+            progress_clear(p); /* results come next, on the same screen */
     }
     if (!p->is_terminal && over && now->n_epochs > 0 && !p->line_done) {
-        numbers(words, sizeof(words), now, rate);
+        numbers(words, sizeof(words), now, rate, NULL);
         fprintf(p->to, "%s  %s\n", p->task, words);
         fflush(p->to);
         p->line_done = 1;

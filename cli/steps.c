@@ -249,6 +249,7 @@ int steps_run(struct cmd *c, struct inputs *in, const struct ob_plan *p,
     GO(untouched(c, &left, in->data, p));
     GO(ob_rum(r, &cost, in->model, in->data, in->split, p, &o, &c->err));
     GO(ob_model_save(in->model, how->output, &c->err));
+    progress_clear(c->progress);
     if (c->json)
         GO(result_json(c, how, &cost, r, n, left));
     else
