@@ -96,7 +96,10 @@ static void one_example(struct ob_str *out, const struct ob_record *r,
                 "src=\"data:image/png;base64,%s\"><figcaption>",
                 r->width, r->height, x->png);
     ob_html_escape(out, x->class_name);
-    ob_str_addf(out, "<small>%.3f</small></figcaption></figure>", x->score);
+    if (x->score > 0 && x->score < .001)
+        ob_str_add(out, "<small>&lt; 0.001</small></figcaption></figure>");
+    else
+        ob_str_addf(out, "<small>%.3f</small></figcaption></figure>", x->score);
 }
 
 static void examples(struct ob_str *out, const struct ob_record *r)

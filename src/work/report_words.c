@@ -143,13 +143,6 @@ static struct verdict compare(const struct ob_record *r, size_t a, size_t b, int
     return v;
 }
 
-static const char *direction(int sign)
-{
-    return sign > 0   ? "closer to retraining"
-           : sign < 0 ? "further from retraining"
-                      : "no clear difference";
-}
-
 static void detail(struct ob_str *out, const struct verdict *v, const char *measure)
 {
     ob_str_addf(out, "%s&nbsp;%.3f against %.3f", measure, v->a, v->b);
@@ -158,51 +151,53 @@ static void detail(struct ob_str *out, const struct verdict *v, const char *meas
                     v->mean < 0 ? "−" : "+", fabs(v->mean), v->half, v->n_ahead, v->n);
 }
 
-struct question {
-    const char *ask, *a, *b;                 /* roles */
-    const char *plus, *minus, *mixed, *none; /* answers */
+struct question {            /* is way `a` better than way `b`? */
+    const char *ask, *a, *b; /* roles */
 };
 
 static const struct question questions[] = {
-    { "Does it help to cut the forget set by memorization?", "rum", "whole", "Yes.", "No.",
-      "That depends on what is measured.", "These seeds cannot tell." },
-    { "Is it the memorization, or would any cut do?", "rum", "random", "It is the memorization.",
-      "A random cut does better here.", "That depends on what is measured.",
-      "These seeds cannot tell a cut by memorization from a random one." },
-    { "Does it help to choose a method for each part?", "full", "rum", "Yes.", "No.",
-      "That depends on what is measured.", "These seeds cannot tell." },
-    { "Is full RUM better than one method on everything?", "full", "whole", "Yes.", "No.",
-      "That depends on what is measured.", "These seeds cannot tell." },
-    { "Does it help to leave the easy parts alone?", "easy-off", "rum", "Yes.", "No.",
-      "That depends on what is measured.", "These seeds cannot tell." },
-    { "Would plain fine-tuning have done as well as full RUM?", "finetune", "full",
-      "Yes: it is ahead here.", "No.", "That depends on what is measured.",
-      "As far as these seeds can tell, yes." },
+    { "Does it help to cut the forget set by memorization?", "rum", "whole" },
+    { "Is a cut by memorization better than a random one?", "rum", "random" },
+    { "Does it help to choose a method for each part?", "full", "rum" },
+    { "Is full RUM better than one method on everything?", "full", "whole" },
+    { "Does it help to leave the easy parts alone?", "easy-off", "rum" },
+    { "Is plain fine-tuning better than full RUM?", "finetune", "full" },
 };
+
+static void say_sign(struct ob_str *out, const char *by_measure, int sign)
+{
+    ob_str_addf(out, "%s, %s", by_measure,
+                sign > 0   ? "yes"
+                : sign < 0 ? "no"
+                           : "these seeds cannot tell");
+}
+
+/* Yes or no without more only where both measures say so. */
+static void say_signs(struct ob_str *out, const struct ob_record *r, int accuracy, int membership)
+{
+    ob_str_add(out, "<b>");
+    if (r->n_seeds < 2) {
+        ob_str_add(out, "One seed cannot tell");
+    } else if (accuracy == membership) {
+        ob_str_add(out, accuracy > 0 ? "Yes" : accuracy < 0 ? "No" : "These seeds cannot tell");
+    } else {
+        say_sign(out, "By accuracy", accuracy);
+        say_sign(out, "; by membership", membership);
+    }
+    ob_str_add(out, ".</b>");
+}
 
 static void answer(struct ob_str *out, const struct ob_record *r, const struct question *q)
 {
     size_t a = obi_role(r, q->a), b = obi_role(r, q->b);
     struct verdict tow, mia;
-    int low, high;
 
     if (a == r->n_ways || b == r->n_ways)
         return;
     tow = compare(r, a, b, OB_M_TOW);
     mia = compare(r, a, b, OB_M_TOW_MIA);
-    low = tow.sign < mia.sign ? tow.sign : mia.sign;
-    high = tow.sign > mia.sign ? tow.sign : mia.sign;
-    ob_str_addf(out, "<dt>%s</dt><dd><b>%s</b> ", q->ask,
-                r->n_seeds < 2        ? "One seed cannot tell."
-                : low < 0 && high > 0 ? q->mixed
-                : high > 0            ? q->plus
-                : low < 0             ? q->minus
-                                      : q->none);
-    if (r->n_seeds > 1 && low == high)
-        ob_str_addf(out, "By accuracy and by membership: %s.", direction(low));
-    else if (r->n_seeds > 1)
-        ob_str_addf(out, "By accuracy: %s; by membership: %s.", direction(tow.sign),
-                    direction(mia.sign));
+    ob_str_addf(out, "<dt>%s</dt><dd>", q->ask);
+    say_signs(out, r, tow.sign, mia.sign);
     ob_str_add(out, "<small>");
     title(out, r, a);
     ob_str_add(out, " against ");

@@ -154,16 +154,14 @@ static void check_answer(struct paths *p, double tow, double mia, const char *an
 
 static void words_follow_numbers(void **state)
 {
-    check_answer(*state, .2, .3, "Yes.", "By accuracy and by membership: closer to retraining");
-    check_answer(*state, -.2, -.3, "No.", "By accuracy and by membership: further from retraining");
-    check_answer(*state, -.2, .3, "That depends",
-                 "By accuracy: further from retraining; by "
-                 "membership: closer to retraining");
-    check_answer(*state, 0, 0, "These seeds cannot tell", "no clear difference");
-    check_answer(*state, .2, 0, "Yes.", "by membership: no clear difference");
+    check_answer(*state, .2, .3, "<b>Yes.</b>", "ahead in 3 of 3 seeds");
+    check_answer(*state, -.2, -.3, "<b>No.</b>", "ahead in 0 of 3 seeds");
+    check_answer(*state, -.2, .3, "<b>By accuracy, no; by membership, yes.</b>", "");
+    check_answer(*state, 0, 0, "<b>These seeds cannot tell.</b>", "");
+    check_answer(*state, .2, 0, "<b>By accuracy, yes; by membership, these seeds cannot tell.</b>",
+                 "");
     /* the means, the difference, and how often it was ahead */
     check_answer(*state, .2, .3, "Yes.", "ToW&nbsp;0.911 against 0.710 (+0.201");
-    check_answer(*state, .2, .3, "Yes.", "ahead in 3 of 3 seeds");
 }
 
 static void one_seed(void **state)
