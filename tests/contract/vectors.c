@@ -1,7 +1,7 @@
 /* vectors.c - vector operations of the backends: cpu against ref, masks, threads. */
 #include "contract/backends.h"
 
-#define N 70001 /* several pieces and a tail */
+#define N 200003 /* several pieces and a tail */
 
 struct blocks {
     float *p, *g, *m, *v;

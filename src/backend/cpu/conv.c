@@ -52,7 +52,8 @@ void ob_conv_pack(struct exec *e, const struct ob_weights *w, int back)
 
     if (e->stamp[back] == w->stamp && e->params[back] == w->params)
         return;
-    ob_par_for(e->base.n_threads, (size_t)e->n_step, pack_step, &j);
+    ob_par_for(threads_for(e->base.n_threads, e->base.net->n_params), (size_t)e->n_step, pack_step,
+               &j);
     e->stamp[back] = w->stamp;
     e->params[back] = w->params;
 }
@@ -232,7 +233,8 @@ void ob_conv_backward(struct exec *e, struct step *s, float *grads)
     int c8 = e->value[s->conv->node].c8;
 
     ob_par_for(e->base.n_threads, (size_t)n_chunks, backward_chunk, &j);
-    ob_par_for(e->base.n_threads, (size_t)n_pairs(&s->conv->fwd), join_pair, &j);
+    ob_par_for(threads_for(e->base.n_threads, s->conv->n_dw * (size_t)n_chunks),
+               (size_t)n_pairs(&s->conv->fwd), join_pair, &j);
     for (int c = 0; s->conv->bias && c < d->c; c++) {
         double sum = 0;
 

@@ -88,6 +88,15 @@ static inline int chunk_images(int n)
     return per > least ? per : least;
 }
 
+/* Loops that touch few floats stay on one thread: waking others, and waiting for them beside
+ * other programs, costs more. Which thread does what never changes results. */
+#define OB_WORTH_THREADS ((size_t)1 << 17)
+
+static inline int threads_for(int n_threads, size_t n_floats)
+{
+    return n_floats < OB_WORTH_THREADS ? 1 : n_threads;
+}
+
 static inline const float *view_of(const struct ob_net *net, const float *block, int view)
 {
     return block + net->view[view].offset;

@@ -72,8 +72,9 @@ static void forward_image(void *arg, size_t i, int worker)
 void ob_small_forward(struct exec *e, struct step *s, const struct ob_weights *w)
 {
     struct job j = { .e = e, .s = s, .w = w };
+    size_t n = (size_t)e->n * e->value[s->out].image;
 
-    ob_par_for(e->base.n_threads, (size_t)e->n, forward_image, &j);
+    ob_par_for(threads_for(e->base.n_threads, n), (size_t)e->n, forward_image, &j);
 }
 
 static void backward_image(void *arg, size_t i, int worker)
@@ -118,9 +119,10 @@ static void backward_image(void *arg, size_t i, int worker)
 void ob_small_backward(struct exec *e, struct step *s)
 {
     struct job j = { .e = e, .s = s };
+    size_t n = (size_t)e->n * e->value[s->in[0] >= 0 ? s->in[0] : s->out].image;
 
     if (s->need[0] || s->need[1])
-        ob_par_for(e->base.n_threads, (size_t)e->n, backward_image, &j);
+        ob_par_for(threads_for(e->base.n_threads, n), (size_t)e->n, backward_image, &j);
 }
 
 /* ---- in and out ---- */
@@ -141,8 +143,9 @@ static void export_rows(void *arg, size_t i, int worker)
 void ob_export_output(struct exec *e)
 {
     struct job j = { .e = e };
+    size_t n = (size_t)e->n * e->value[e->base.net->features].image;
 
-    ob_par_for(e->base.n_threads, (size_t)e->n, export_rows, &j);
+    ob_par_for(threads_for(e->base.n_threads, n), (size_t)e->n, export_rows, &j);
 }
 
 void ob_import_dlogits(struct exec *e, const float *dlogits)

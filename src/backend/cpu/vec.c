@@ -29,7 +29,7 @@ static struct job start(struct ob_ctx *ctx, size_t n)
 
 static void run(struct ob_ctx *ctx, struct job *j, void (*fn)(void *arg, size_t i, int worker))
 {
-    ob_par_for(ctx->n_threads, (j->n + j->piece - 1) / j->piece, fn, j);
+    ob_par_for(threads_for(ctx->n_threads, j->n), (j->n + j->piece - 1) / j->piece, fn, j);
 }
 
 #define PART(j, i)                                                                                 \
