@@ -87,6 +87,16 @@ static int take_recipe(struct cmd *c, struct train *t)
     return ob_recipe_check(r, &c->err);
 }
 
+/* What was done to the model that this one starts from is told by its digest, not repeated. */
+static int forget_history(struct cmd *c, struct ob_model *m)
+{
+    static const char *const keys[] = { "method", "settings", "plan", "unlearn_seed" };
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        TRY(ob_model_set_meta(m, keys[i], NULL, &c->err));
+    return OB_OK;
+}
+
 static int load_init(struct cmd *c, struct train *t)
 {
     const struct ob_data_info *i = ob_data_info(t->d);
@@ -101,6 +111,7 @@ static int load_init(struct cmd *c, struct train *t)
     l.n_classes = i->n_classes;
     TRY(ob_model_load(&t->m, c->ctx, t->init, &l, &c->err));
     TRY(ob_model_digest(t->m, digest, &c->err));
+    TRY(forget_history(c, t->m));
     t->parent = cmd_textf(c, "%s", digest);
     return ob_model_set_meta(t->m, "parent", t->parent, &c->err);
 }
@@ -177,6 +188,8 @@ static int same_settings(struct cmd *c, const struct train *t, const struct ob_m
                 cmd_textf(c, "%llu", (unsigned long long)c->seed)));
     TRY(differs(c, t, "exclude", ob_model_meta(done, "exclude"), t->exclude_digest));
     TRY(differs(c, t, "init", ob_model_meta(done, "parent"), t->parent));
+    TRY(differs(c, t, "method", ob_model_meta(done, "method"),
+                "")); /* no training, an unlearning */
     TRY(ob_model_split(&split, done, t->d, 0, 1, &c->err));
     status = differs(c, t, "val and split-seed", ob_split_hash(split), ob_split_hash(t->split));
     ob_split_free(split);
