@@ -170,8 +170,8 @@ static void print_error(struct cmd *c, int status)
 {
     progress_clear(c->progress);
     if (status == OB_ECANCELLED)
-        fprintf(stderr, "oubli: %s: interrupted%s%s\n", c->command->name, c->hint[0] ? "; " : "",
-                c->hint);
+        fprintf(stderr, "oubli: %s: interrupted; %s\n", c->command->name,
+                c->hint[0] ? c->hint : "nothing was written; the same command starts again");
     else
         fprintf(stderr, "oubli: %s: %s\n", c->command->name,
                 c->err.msg[0] ? c->err.msg : "failed without a reason; please report this");
