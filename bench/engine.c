@@ -10,18 +10,14 @@
 #include "base/rng.h"
 
 /*
- *   engine [--json] [--isa NAME] [--seconds S] [NET ...]
+ *   engine NET CxHxW BATCH THREADS train|infer [SECONDS]     images/s, median over steps
+ *   engine macs NET CxHxW                                    multiply-adds of one forward pass
+ *   engine peak THREADS                                      GFLOP/s
  *
- * A training step is forward, cross entropy, backward, SGD with momentum and weight decay, on
- * images that are in memory. Numbers are medians over steps.
+ * A training step is forward, cross entropy, backward, SGD with momentum and weight decay, on images
+ * that are in memory. OB_ISA chooses the instruction set. bench/peer_torch.py takes the same words.
  */
 #define CLASSES 10
-
-struct options {
-    int json;
-    const char *isa;
-    double seconds;
-};
 
 static void die(const struct ob_err *err)
 {
@@ -108,19 +104,19 @@ struct setup {
     int batch;
 };
 
-static void open_setup(struct setup *s, const char *arch, int channels, int side, int batch,
-                       int n_threads, const char *isa)
+static void open_setup(struct setup *s, const char *arch, const int shape[3], int batch,
+                       int n_threads)
 {
     struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
     struct ob_err err = { 0 };
-    size_t pixels = (size_t)(channels * side * side), n = (size_t)batch * pixels, n_params;
+    size_t n = (size_t)(batch * shape[0] * shape[1] * shape[2]), n_params;
     struct ob_rng r = ob_rng(1, OB_RNG_TEST, 0, 0);
 
     o.n_threads = n_threads;
-    o.isa = isa;
+    o.isa = getenv("OB_ISA");
     s->batch = batch;
     if (ob_ctx_new(&s->ctx, &o, &err) ||
-        ob_model_new(&s->model, s->ctx, arch, channels, side, side, CLASSES, 1, &err) ||
+        ob_model_new(&s->model, s->ctx, arch, shape[0], shape[1], shape[2], CLASSES, 1, &err) ||
         ob_exec_new(&s->exec, s->ctx, s->model->net, batch, OB_EXEC_TRAIN, &err) ||
         ob_block_new(&s->x, n, &err))
         die(&err);
@@ -191,66 +187,42 @@ static double rate(struct setup *s, int train, double limit)
     return s->batch / t[n / 2];
 }
 
-static void measure(const struct options *o, const char *arch, int channels, int side, int batch,
-                    int n_threads, double top)
+static int usage(void)
 {
-    struct setup s;
-    double train, infer, macs;
-
-    open_setup(&s, arch, channels, side, batch, n_threads, o->isa);
-    train = rate(&s, 1, o->seconds);
-    infer = rate(&s, 0, o->seconds / 2);
-    macs = ob_net_macs(s.model->net);
-    if (o->json)
-        printf("{\"net\": \"%s\", \"channels\": %d, \"side\": %d, \"batch\": %d, \"threads\": %d, "
-               "\"isa\": \"%s\", \"train\": %.1f, \"infer\": %.1f, \"train_of_peak\": %.3f}\n",
-               arch, channels, side, batch, n_threads, s.ctx->isa, train, infer,
-               train * 6e-9 * macs / top);
-    else
-        printf("%-10s %dx%dx%d  batch %3d  threads %d  %-8s  train %7.0f/s  infer %7.0f/s  "
-               "%3.0f %% of peak\n",
-               arch, channels, side, side, batch, n_threads, s.ctx->isa, train, infer,
-               100 * train * 6e-9 * macs / top);
-    fflush(stdout);
-    close_setup(&s);
+    fprintf(stderr, "engine NET CxHxW BATCH THREADS train|infer [SECONDS] | macs NET CxHxW | "
+                    "peak THREADS\n");
+    return 2;
 }
 
-struct shape {
-    const char *arch;
-    int channels, side;
-};
+static int macs(const char *arch, const int shape[3])
+{
+    struct ob_arch_info info;
+    struct ob_err err = { 0 };
+
+    if (ob_arch_describe(&info, arch, shape[0], shape[1], shape[2], CLASSES, &err))
+        die(&err);
+    printf("%.0f\n", info.macs);
+    return 0;
+}
 
 int main(int argc, char **argv)
 {
-    static const struct shape shapes[] = { { "cnn", 1, 28 },
-                                           { "cnn", 3, 32 },
-                                           { "resnet20", 3, 32 } };
-    struct options o = { .seconds = 3 };
-    const char *only = NULL;
-    int threads[2] = { 1, ob_par_cores() }, n_threads = threads[1] > 1 ? 2 : 1;
+    struct setup s;
+    int shape[3];
 
-    for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--json"))
-            o.json = 1;
-        else if (!strcmp(argv[i], "--isa") && i + 1 < argc)
-            o.isa = argv[++i];
-        else if (!strcmp(argv[i], "--seconds") && i + 1 < argc)
-            o.seconds = atof(argv[++i]);
-        else
-            only = argv[i];
+    if (argc == 3 && !strcmp(argv[1], "peak")) {
+        printf("%.1f\n", peak(atoi(argv[2])));
+        return 0;
     }
-    for (int t = 0; t < n_threads; t++) {
-        double top = peak(threads[t]);
-
-        if (o.json)
-            printf("{\"peak_gflops\": %.1f, \"threads\": %d}\n", top, threads[t]);
-        else
-            printf("multiply-add peak, %d threads: %.0f GFLOP/s\n", threads[t], top);
-        for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
-            for (int batch = 64; batch <= 256; batch *= 4)
-                if (!only || !strcmp(only, shapes[i].arch))
-                    measure(&o, shapes[i].arch, shapes[i].channels, shapes[i].side, batch,
-                            threads[t], top);
-    }
+    if (argc < 4 ||
+        sscanf(argv[argc == 4 ? 3 : 2], "%dx%dx%d", &shape[0], &shape[1], &shape[2]) != 3)
+        return usage();
+    if (argc == 4)
+        return macs(argv[2], shape);
+    if (argc < 6)
+        return usage();
+    open_setup(&s, argv[1], shape, atoi(argv[3]), atoi(argv[4]));
+    printf("%.1f\n", rate(&s, !strcmp(argv[5], "train"), argc > 6 ? atof(argv[6]) : 3));
+    close_setup(&s);
     return 0;
 }
