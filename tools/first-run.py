@@ -53,7 +53,7 @@ class Study:
         if not c.read(ini):
             sys.exit(f"first-run: cannot read '{ini}'")
         s = c["study"]
-        self.data, self.arch = s["data"], s["arch"]
+        self.data, self.arch = os.path.expandvars(s["data"]), s["arch"]
         self.train = s["train"].split()
         self.select = s["select"].split()
         self.tune_seed = s.getint("tune-seed")
