@@ -21,7 +21,8 @@ static int parse_steps(struct ob_schedule *s, const char *text, struct ob_err *e
         if (*word == 'x') {
             if (!ob_str_double(word + 1, &s->factor) || s->factor <= 0)
                 return ob_fail(err, OB_EINVAL, "schedule: '%s' is not a positive factor", word);
-        } else if (!ob_str_int(word, &epoch) || epoch <= last || s->n_steps == 16) {
+        } else if (!ob_str_int(word, &epoch) || epoch <= last || epoch > INT32_MAX ||
+                   s->n_steps == 16) {
             return ob_fail(err, OB_EINVAL,
                            "schedule: '%s' is not a later epoch (at most 16, ascending, from 1)",
                            word);

@@ -32,6 +32,7 @@ static void refused(void **state)
     must_fail(ob_schedule_parse(&s, "cosin", err), OB_EINVAL, "cosin");
     must_fail(ob_schedule_parse(&s, "step:60,120", err), OB_EINVAL, "factor");
     must_fail(ob_schedule_parse(&s, "step:120,60,x0.1", err), OB_EINVAL, "60");
+    must_fail(ob_schedule_parse(&s, "step:4294967297,x0.1", err), OB_EINVAL, "4294967297");
     must_fail(ob_schedule_parse(&s, "step:x0.1", err), OB_EINVAL, "epochs");
     must_fail(ob_schedule_parse(&s, "step:9,x-1", err), OB_EINVAL, "x-1");
 }
