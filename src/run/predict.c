@@ -1,6 +1,7 @@
 /* predict.c - logits and embeddings of a set of examples, in eval mode. */
 #include <string.h>
 
+#include "run/provenance.h"
 #include "run/train.h"
 
 #define BATCH 256
@@ -16,6 +17,7 @@ int ob_predict(float *logits, float *features, const struct ob_model *m, const s
     struct ob_batch b;
     int rc;
 
+    OB_TRY(ob_model_check_shape(m, d, err));
     if (!ids->n)
         return OB_OK;
     OB_GO(ob_loader_new(&loader, d, part, ids, &o, err));

@@ -56,7 +56,7 @@ static int get_json(json_t **out, const struct ob_model *m, const char *key, str
     return OB_OK;
 }
 
-static int check_shape(const struct ob_model *m, const struct ob_data *d, struct ob_err *err)
+int ob_model_check_shape(const struct ob_model *m, const struct ob_data *d, struct ob_err *err)
 {
     const struct ob_data_info *i = &d->info;
     const struct ob_net *n = m->net;
@@ -76,7 +76,7 @@ int ob_model_check_data(const struct ob_model *m, const struct ob_data *d, struc
     json_t *o;
     int rc;
 
-    OB_TRY(check_shape(m, d, err));
+    OB_TRY(ob_model_check_shape(m, d, err));
     OB_TRY(get_json(&o, m, "data", err));
     if (!o)
         return OB_OK;
@@ -115,7 +115,8 @@ int ob_model_split(struct ob_split **out, const struct ob_model *m, const struct
         goto out;
     }
     OB_GO(ob_split_new(out, d, fraction, (uint32_t)recorded_seed, err));
-    if (strcmp(ob_split_hash(*out), hash)) {
+    /* On other data the same fraction and seed give other ids: nothing to be held against. */
+    if (strcmp(ob_split_hash(*out), hash) && !ob_model_check_data(m, d, NULL)) {
         ob_split_free(*out);
         *out = NULL;
         rc = ob_fail(err, OB_EFORMAT,

@@ -237,6 +237,7 @@ int ob_train(struct ob_cost *cost, struct ob_model *m, const struct ob_data *d,
     t.cost = cost ? cost : &own;
     *t.cost = (struct ob_cost){ .loss = NAN, .accuracy = NAN };
     OB_TRY(ob_recipe_check(&o->recipe, err));
+    OB_TRY(ob_model_check_shape(m, d, err));
     if (!use->n)
         return ob_fail(err, OB_EFORMAT, "no example is left to train on");
     OB_GO(settings_text(&t, d, use, err));

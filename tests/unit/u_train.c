@@ -194,13 +194,34 @@ static void diverges(void **state)
     end(&w);
 }
 
+/* What a model was not made for is refused before it can be read or written out of bounds. */
+static void wrong_shape(void **state)
+{
+    struct ob_train_opts o = options();
+    const struct ob_ids *all;
+    struct ob_model *m;
+    struct world w;
+    float z[4];
+
+    (void)state;
+    begin(&w, 1);
+    all = ob_data_ids(w.data, OB_TRAIN);
+    must(ob_model_new(&m, w.ctx, "mlp,width=0.1", 1, 16, 16, 3, 1, err)); /* of 4 classes */
+    must_fail(ob_train(NULL, m, w.data, NULL, all, &o, err), OB_EFORMAT, "3 classes");
+    must_fail(ob_predict(z, NULL, m, w.data, OB_TRAIN, all, err), OB_EFORMAT, "3 classes");
+    ob_model_free(m);
+    must(ob_model_new(&m, w.ctx, "mlp,width=0.1", 3, 32, 32, 4, 1, err)); /* not 1x16x16 */
+    must_fail(ob_train(NULL, m, w.data, NULL, all, &o, err), OB_EFORMAT, "3x32x32");
+    must_fail(ob_predict(z, NULL, m, w.data, OB_TRAIN, all, err), OB_EFORMAT, "3x32x32");
+    ob_model_free(m);
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(learns),
-        cmocka_unit_test(goes_on),
-        cmocka_unit_test(events_file),
-        cmocka_unit_test(diverges),
+        cmocka_unit_test(learns),   cmocka_unit_test(goes_on),     cmocka_unit_test(events_file),
+        cmocka_unit_test(diverges), cmocka_unit_test(wrong_shape),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
