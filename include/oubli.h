@@ -276,6 +276,10 @@ void ob_scores_free(struct ob_scores *s);
 const float *ob_scores_value(const struct ob_scores *s);
 const struct ob_scores_info *ob_scores_info(const struct ob_scores *s);
 
+/* Before choosing by scores. OB_EFORMAT: not one per training example of `d`. Warns in the log
+ * where they were made for other data, or are raw. */
+int ob_scores_check(const struct ob_scores *s, const struct ob_data *d, struct ob_err *err);
+
 struct ob_compare {
     size_t n;                                     /* examples with a score in both */
     double spearman, spearman_low, spearman_high; /* 95 % interval, Fisher's z */

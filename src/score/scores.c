@@ -81,6 +81,23 @@ bool ob_scores_of_data(const struct ob_scores *s, const char *hash)
     return same;
 }
 
+int ob_scores_check(const struct ob_scores *s, const struct ob_data *d, struct ob_err *err)
+{
+    const struct ob_data_info *info = ob_data_info(d);
+
+    if (s->info.n != info->n_file[OB_TRAIN])
+        return ob_fail(err, OB_EFORMAT,
+                       "the scores are of a training file with %zu examples, this one has %zu",
+                       s->info.n, info->n_file[OB_TRAIN]);
+    if (!ob_scores_of_data(s, info->hash))
+        ob_log(d->ctx, OB_LOG_WARN,
+               "these scores were made for other data: their examples are not the ones here");
+    if (s->info.raw)
+        ob_log(d->ctx, OB_LOG_WARN,
+               "these scores are raw: high need not mean more memorized in them");
+    return OB_OK;
+}
+
 /* "a/S.npy" -> "a/S.json"; a name without .npy gets .json at its end. */
 static int json_path(struct ob_str *out, const char *path, struct ob_err *err)
 {

@@ -90,8 +90,6 @@ static void pick(struct item *item, size_t n, const struct ob_select_opts *o)
 
 static int check_scores(const struct ob_data *d, const struct ob_select_opts *o, struct ob_err *err)
 {
-    size_t n_file = ob_data_info(d)->n_file[OB_TRAIN];
-
     if (!o->scores)
         return ob_fail(err, OB_EINVAL, "a forget set by level needs scores");
     if (!strcmp(o->rule, "mix") && o->n % 3)
@@ -99,18 +97,7 @@ static int check_scores(const struct ob_data *d, const struct ob_select_opts *o,
                        "a mixed forget set has three equal parts: %zu is not a "
                        "multiple of 3",
                        o->n);
-    if (o->scores->info.n != n_file)
-        return ob_fail(err, OB_EFORMAT,
-                       "the scores are of a training file with %zu examples, this one has %zu",
-                       o->scores->info.n, n_file);
-    if (!ob_scores_of_data(o->scores, ob_data_info(d)->hash))
-        ob_log(d->ctx, OB_LOG_WARN,
-               "these scores were made for other data: their examples are not "
-               "the ones here");
-    if (o->scores->info.raw)
-        ob_log(d->ctx, OB_LOG_WARN,
-               "these scores are raw: high need not mean more memorized in them");
-    return OB_OK;
+    return ob_scores_check(o->scores, d, err);
 }
 
 /* The ids of the rule, in any order, in id[] (room for the pool). */

@@ -112,15 +112,15 @@ static int by_score(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
-static int rank(struct refining *r, const struct ob_ids *forget, const struct ob_scores *scores,
-                struct ob_err *err)
+static int rank(struct refining *r, const struct ob_data *d, const struct ob_ids *forget,
+                const struct ob_scores *scores, struct ob_err *err)
 {
     const float *value = ob_scores_value(scores);
-    size_t n = ob_scores_info(scores)->n;
 
-    if (n != forget->limit)
-        return ob_fail(err, OB_EFORMAT, "there are %zu scores, but %zu training examples", n,
-                       forget->limit);
+    OB_TRY(ob_scores_check(scores, d, err));
+    if (ob_scores_info(scores)->n != forget->limit)
+        return ob_fail(err, OB_EFORMAT, "there are %zu scores, but %zu training examples",
+                       ob_scores_info(scores)->n, forget->limit);
     for (size_t i = 0; i < forget->n; i++) {
         r->rank[i] = (struct ranked){ .id = forget->id[i], .score = value[forget->id[i]] };
         if (isnan(r->rank[i].score))
@@ -253,7 +253,7 @@ int ob_refine(struct ob_plan **out, const struct ob_data *d, const struct ob_mod
     OB_GO(ob_ids_check_forget(forget, train, NULL, err));
     OB_GO(ob_alloc(r.rank, r.n, err));
     OB_GO(ob_alloc(r.end, r.n_parts, err));
-    OB_GO(o->random ? rank_at_random(&r, forget, err) : rank(&r, forget, scores, err));
+    OB_GO(o->random ? rank_at_random(&r, forget, err) : rank(&r, d, forget, scores, err));
     if (o->cuts)
         cut_at_scores(&r);
     else

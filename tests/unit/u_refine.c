@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/mem.h"
 #include "score/score.h"
 #include "unlearn/plan.h"
 
@@ -36,6 +37,7 @@ static void room_open(struct room *r)
     r->ctx.opts.arg = r;
     r->d.ctx = &r->ctx;
     snprintf(r->d.info.hash, sizeof(r->d.info.hash), "abc");
+    r->d.info.n_file[OB_TRAIN] = N;
     for (uint32_t i = 0; i < N; i++)
         id[i] = i;
     must(ob_ids_new(&r->train, id, N, N, err));
@@ -192,6 +194,29 @@ static void refused(struct room *r, const struct ob_refine_opts *o, int status, 
     assert_null(p);
 }
 
+/* Raw scores, and those of other data, would cut in a way that nobody meant. */
+static void test_warned(void **state)
+{
+    struct ob_refine_opts o = { .size = sizeof(o) };
+    struct room r;
+
+    (void)state;
+    room_open(&r);
+    must(ob_strdup(&r.s->origin, "{\"data\": \"abc\"}", err));
+    ob_plan_free(refine(&r, &o));
+    assert_int_equal(r.n_warnings, 0);
+    r.s->info.raw = 1;
+    ob_plan_free(refine(&r, &o));
+    assert_int_equal(r.n_warnings, 1);
+    assert_non_null(strstr(r.warning, "raw"));
+    r.s->info.raw = 0;
+    r.d.info.hash[0] = 'x';
+    ob_plan_free(refine(&r, &o));
+    assert_int_equal(r.n_warnings, 2);
+    assert_non_null(strstr(r.warning, "other data"));
+    room_close(&r);
+}
+
 static void test_refused(void **state)
 {
     static const double down[] = { .6, .3 }, nan_cut[] = { NAN };
@@ -230,7 +255,7 @@ static void test_refused(void **state)
     r.s->value[7] = NAN;
     refused(&r, &o, OB_EFORMAT, "id 7");
     r.s->info.n = N - 1;
-    refused(&r, &o, OB_EFORMAT, "19 scores");
+    refused(&r, &o, OB_EFORMAT, "19 examples");
     room_close(&r);
 }
 
@@ -239,7 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_thirds),  cmocka_unit_test(test_other_numbers),
         cmocka_unit_test(test_cuts),    cmocka_unit_test(test_random),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_warned),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
