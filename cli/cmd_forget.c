@@ -39,13 +39,14 @@ static int check(struct cmd *c, const struct forget *f)
 static const char *method_text(struct cmd *c, const struct forget *f)
 {
     const char *text = f->method;
-    int has_seed = 0;
+    int has_seed = strstr(text, ":seed=") != NULL;
+    size_t n = strcspn(text, ":");
 
     for (size_t i = 0; i < f->settings.n; i++) {
         text = cmd_textf(c, "%s:%s", text, f->settings.item[i]);
         has_seed |= !strncmp(f->settings.item[i], "seed=", 5);
     }
-    if (cmd_given(c, "seed") && !has_seed && !strcmp(f->method, "retrain"))
+    if (cmd_given(c, "seed") && !has_seed && n == strlen("retrain") && !strncmp(text, "retrain", n))
         text = cmd_textf(c, "%s:seed=%llu", text, (unsigned long long)c->seed);
     return text;
 }

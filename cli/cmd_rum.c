@@ -29,20 +29,22 @@ static int check(struct cmd *c, const struct rum *r)
     return output_check(c, r->run.output);
 }
 
-static int get_scores(struct cmd *c, struct ob_scores **out, const struct rum *r,
-                      const struct inputs *in)
+/* Scores that are read were paid for before; those that are made here belong to the cost. */
+static int get_scores(struct cmd *c, struct ob_scores **out, struct rum *r, const struct inputs *in)
 {
     if (r->how.scores)
         return ob_scores_read(out, r->how.scores, &c->err);
     if (r->how.random)
         return OB_OK;
     cmd_note(c, "no --scores: dividing by the confidence of the model itself in its training part");
-    return ob_scores_from_model(out, in->model, in->data, ob_split_train(in->split), "confidence",
-                                0, &c->err);
+    TRY(ob_scores_from_model(out, in->model, in->data, ob_split_train(in->split), "confidence", 0,
+                             &c->err));
+    r->run.images_scored = ob_scores_info(*out)->images;
+    return OB_OK;
 }
 
-static int get_plan(struct cmd *c, struct ob_plan **out, const struct rum *r,
-                    const struct inputs *in, const struct ob_ids *ids)
+static int get_plan(struct cmd *c, struct ob_plan **out, struct rum *r, const struct inputs *in,
+                    const struct ob_ids *ids)
 {
     struct ob_scores *scores = NULL;
     int status;
@@ -61,7 +63,7 @@ out:
     return status;
 }
 
-static int run(struct cmd *c, const struct rum *r)
+static int run(struct cmd *c, struct rum *r)
 {
     struct inputs in;
     struct ob_ids *ids = NULL;

@@ -248,6 +248,7 @@ int steps_run(struct cmd *c, struct inputs *in, const struct ob_plan *p,
         TRY(check_model(c, in, p));
     GO(untouched(c, &left, in->data, p));
     GO(ob_rum(r, &cost, in->model, in->data, in->split, p, &o, &c->err));
+    cost.images_forward += (uint64_t)how->images_scored;
     GO(ob_model_save(in->model, how->output, &c->err));
     progress_clear(c->progress);
     if (c->json)

@@ -37,6 +37,7 @@ void plan_print(const struct ob_plan *p);
 struct steps_run {
     const char *output, *keep_steps;
     int any_model;
+    double images_scored; /* forward passes that making the plan took */
 };
 /* Runs the plan on in->model, saves it, prints what was done and what it cost. */
 int steps_run(struct cmd *c, struct inputs *in, const struct ob_plan *p,
