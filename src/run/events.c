@@ -14,6 +14,7 @@
 #include "run/train.h"
 
 #define MAX_BYTES ((size_t)1 << 32)
+#define MAX_FILE 100000000 /* examples; scores are as many floats, whatever a small file claims */
 
 int ob_events_new(struct ob_events **out, const struct ob_ids *ids, size_t n_file,
                   struct ob_err *err)
@@ -188,7 +189,7 @@ int ob_events_read(struct ob_events **out, const char *path, struct ob_err *err)
 
     *out = NULL;
     OB_GO(ob_npz_read(&z, path, MAX_BYTES, err));
-    OB_GO(read_scalar(&n_file, &z, "n", UINT32_MAX, path, err));
+    OB_GO(read_scalar(&n_file, &z, "n", MAX_FILE, path, err));
     OB_GO(read_scalar(&epochs, &z, "epochs", INT32_MAX, path, err));
     OB_GO(read_ids(&ids, &z, (size_t)n_file, path, err));
     OB_GO(ob_events_new(&e, ids, (size_t)n_file, err));

@@ -172,6 +172,10 @@ static void events_file(void **state)
     must_fail(ob_events_read(&r, scratch_file(path, sizeof(path), "none"), err), OB_ENOTFOUND,
               "none");
     ob_events_free(r);
+    e->n_file = 4000000000u; /* would become 16 GB of scores */
+    scratch_file(path, sizeof(path), "large.npz");
+    must(ob_events_write(e, path, err));
+    must_fail(ob_events_read(&r, path, err), OB_EFORMAT, "'n' is 4000000000");
     ob_events_free(e);
     ob_model_free(m);
     end(&w);
