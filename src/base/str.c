@@ -104,6 +104,19 @@ int ob_str_double(const char *text, double *out)
     return end != text && !*end && isfinite(*out);
 }
 
+int ob_str_digits(double x)
+{
+    char text[40];
+    double back;
+
+    for (int digits = 9; digits < 17; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, x);
+        if (ob_str_double(text, &back) && back == x)
+            return digits;
+    }
+    return 17;
+}
+
 int ob_str_int(const char *text, int64_t *out)
 {
     char *end;

@@ -20,5 +20,7 @@ int ob_str_distance(const char *a, const char *b); /* edits; at most 64 characte
 /* Parses a whole string; false: not a number, or something after it. */
 int ob_str_double(const char *text, double *out);
 int ob_str_int(const char *text, int64_t *out);
+/* So many significant digits, 9 to 17, that their decimal reads back as x. */
+int ob_str_digits(double x);
 
 #endif

@@ -10,12 +10,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "data/data.h"
 #include "nn/model.h"
 
-static int set_json(struct ob_model *m, const char *key, json_t *value, struct ob_err *err)
+static int set_json(struct ob_model *m, const char *key, json_t *value, int digits,
+                    struct ob_err *err)
 {
-    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9))
+    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS |
+                                               JSON_REAL_PRECISION((size_t)digits))
                        : NULL;
     int rc = text ? ob_model_set_meta(m, key, text, err) : ob_fail(err, OB_ENOMEM, "out of memory");
 
@@ -30,13 +33,13 @@ int ob_model_record_data(struct ob_model *m, const struct ob_data *d, const stru
     OB_TRY(set_json(m, "data",
                     json_pack("{s:s,s:s,s:s}", "spec", d->info.spec, "hash", d->info.hash, "name",
                               d->info.name ? d->info.name : ""),
-                    err));
+                    9, err));
     if (!split)
         return OB_OK;
     return set_json(m, "split",
                     json_pack("{s:f,s:I,s:s}", "fraction", ob_split_fraction(split), "seed",
                               (json_int_t)ob_split_seed(split), "hash", ob_split_hash(split)),
-                    err);
+                    ob_str_digits(ob_split_fraction(split)), err);
 }
 
 /* *out is NULL where the key is not there. */

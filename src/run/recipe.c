@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "run/train.h"
 
 void ob_recipe_default(struct ob_recipe *r, const struct ob_data *d, const char *arch)
@@ -52,13 +53,23 @@ int ob_recipe_check(const struct ob_recipe *r, struct ob_err *err)
     return OB_OK;
 }
 
+/* Exact, so that a retraining has the very rates of the training. */
+static size_t digits(const struct ob_recipe *r)
+{
+    int lr = ob_str_digits(r->lr), momentum = ob_str_digits(r->momentum);
+    int decay = ob_str_digits(r->weight_decay), most = lr > momentum ? lr : momentum;
+
+    return (size_t)(most > decay ? most : decay);
+}
+
 int ob_recipe_text(char *out, size_t room, const struct ob_recipe *r, struct ob_err *err)
 {
     json_t *o = json_pack("{s:i,s:i,s:f,s:f,s:f,s:s,s:s,s:s}", "epochs", r->epochs, "batch",
                           r->batch, "lr", r->lr, "momentum", r->momentum, "weight_decay",
                           r->weight_decay, "schedule", r->schedule, "augment", r->augment,
                           "optimizer", r->optimizer);
-    char *text = o ? json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9)) : NULL;
+    char *text = o ? json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(digits(r)))
+                   : NULL;
     int rc = OB_OK;
 
     if (!text || strlen(text) >= room)

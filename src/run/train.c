@@ -66,7 +66,7 @@ static int settings_text(struct training *t, const struct ob_data *d, const stru
         json_object_set_new(o, "events", json_boolean(t->opts->events != NULL));
         json_object_set_new(o, "backend", json_string(t->ctx->backend->name));
         json_object_set_new(o, "isa", json_string(ob_ctx_isa(t->ctx)));
-        t->settings = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
+        t->settings = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
         json_decref(o);
     }
     return t->settings ? OB_OK : ob_fail(err, OB_ENOMEM, "out of memory");
