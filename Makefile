@@ -44,7 +44,7 @@ LIB_OBJ = $(LIB_SRC:%.c=$(O)/%.o) \
           $(foreach i,$(ISAS),$(KERNEL_SRC:%.c=$(O)/%.$(i).o))
 CLI_OBJ = $(CLI_SRC:%.c=$(O)/%.o)
 
-# One program per file: tests/<kind>/<name>.c. tests/common.h is shared.
+# One program per file: tests/<kind>/<name>.c. tests/*.h are shared.
 TEST_SRC = $(wildcard tests/unit/*.c tests/contract/*.c tests/golden/*.c tests/corrupt/*.c \
                       tests/fault/*.c)
 TEST_BIN = $(TEST_SRC:%.c=$(O)/%)

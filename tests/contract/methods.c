@@ -1,76 +1,7 @@
 /* methods.c - what every unlearning method must keep, asked of every method in the list. */
-#include "common.h"
+#include "unlearn.h"
 
 #include <math.h>
-
-#include "base/io.h"
-#include "base/mem.h"
-#include "nn/model.h"
-#include "unlearn/keep.h"
-
-#define SPEC "synth:longtail,train=90,test=30,classes=3,size=8,channels=1"
-
-struct world {
-    struct ob_ctx *ctx;
-    struct ob_data *data;
-    struct ob_split *split;
-    struct ob_ids *forget;
-    struct ob_model *start; /* trained for a few epochs: it has a recipe */
-    int asked, stop_at;     /* the stop callback says yes at the stop_at-th question */
-};
-
-static const char *backend; /* that main() is at */
-
-static int stop(void *arg)
-{
-    struct world *w = arg;
-
-    return ++w->asked == w->stop_at;
-}
-
-/* `epochs`: of the training that made the model. */
-static void begin_trained(struct world *w, int n_threads, int epochs)
-{
-    struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
-    struct ob_train_opts t = OB_TRAIN_OPTS_INIT;
-    const struct ob_data_info *i;
-    const struct ob_ids *train;
-
-    *w = (struct world){ 0 };
-    o.backend = backend;
-    o.n_threads = n_threads;
-    o.stop = stop;
-    o.arg = w;
-    must(ob_ctx_new(&w->ctx, &o, err));
-    must(ob_data_open(&w->data, w->ctx, SPEC, err));
-    must(ob_split_new(&w->split, w->data, 0.1, 1, err));
-    train = ob_split_train(w->split);
-    must(ob_ids_new(&w->forget, ob_ids_list(train) + 3, 21, train->limit, err));
-    i = ob_data_info(w->data);
-    must(ob_model_new(&w->start, w->ctx, "cnn,width=0.25", i->channels, i->height, i->width,
-                      i->n_classes, 7, err));
-    ob_recipe_default(&t.recipe, w->data, "cnn");
-    t.recipe.epochs = epochs;
-    t.recipe.batch = 16;
-    t.recipe.lr = 0.02;
-    t.seed = 7;
-    must(ob_train(NULL, w->start, w->data, w->split, train, &t, err));
-    w->asked = 0;
-}
-
-static void begin(struct world *w, int n_threads)
-{
-    begin_trained(w, n_threads, 3);
-}
-
-static void end(struct world *w)
-{
-    ob_model_free(w->start);
-    ob_ids_free(w->forget);
-    ob_split_free(w->split);
-    ob_data_free(w->data);
-    ob_ctx_free(w->ctx);
-}
 
 /* A few epochs of several batches. */
 static const char *with_epochs(const struct ob_method *m, char out[200], int epochs)
@@ -99,14 +30,6 @@ static int run(struct world *w, struct ob_model *m, const char *spec, uint64_t s
     rc = ob_rum(result, NULL, m, w->data, w->split, p, &o, why);
     ob_plan_free(p);
     return rc;
-}
-
-static struct ob_model *copy(const struct world *w)
-{
-    struct ob_model *m;
-
-    must(ob_model_clone(&m, w->start, err));
-    return m;
 }
 
 static void digest_after(struct world *w, char hex[65], const char *spec, uint64_t seed)
@@ -551,17 +474,6 @@ static void test_mask(void **state)
     end(&w);
 }
 
-struct snapshot {
-    struct ob_model *after[3];
-};
-
-static int keep_copy(void *arg, size_t step, const struct ob_model *m)
-{
-    struct snapshot *s = arg;
-
-    return ob_model_clone(&s->after[step], m, NULL) != OB_OK;
-}
-
 /* Two steps; the second one's mask comes from its own start, or from the plan's. */
 static void test_mask_at(void **state)
 {
@@ -697,170 +609,6 @@ static void test_retrain_is_training(void **state)
     end(&w);
 }
 
-/* ---- plans ---- */
-
-static struct ob_plan *three_steps(struct world *w)
-{
-    static const char *const spec[] = { "none", "finetune:epochs=2:batch=16",
-                                        "salun:epochs=2:batch=16" };
-    struct ob_plan *p;
-
-    must(obi_plan_new(&p, 3, w->data, w->start, err));
-    for (uint32_t i = 0; i < 3; i++) {
-        snprintf(p->step[i].name, sizeof(p->step[i].name), "s%u", i);
-        must(obi_plan_set_method(&p->step[i], spec[i], err));
-        must(ob_ids_new(&p->step[i].forget, w->forget->id + 7 * i, 7, w->forget->limit, err));
-    }
-    must(obi_plan_close(p, ob_split_train(w->split), err));
-    return p;
-}
-
-static int stop_after(void *arg, size_t step, const struct ob_model *m)
-{
-    (void)m;
-    return (int)step == *(int *)arg;
-}
-
-static void same_model(const struct ob_model *a, const struct ob_model *b)
-{
-    char path[2][256];
-    struct ob_file f[2];
-
-    for (int i = 0; i < 2; i++) {
-        scratch_file(path[i], sizeof(path[i]), i ? "b.safetensors" : "a.safetensors");
-        must(ob_model_save(i ? b : a, path[i], err));
-        must(ob_file_read(&f[i], path[i], 1 << 24, false, err));
-    }
-    assert_int_equal(f[0].n, f[1].n);
-    assert_memory_equal(f[0].data, f[1].data, f[0].n);
-    ob_file_release(&f[0]);
-    ob_file_release(&f[1]);
-}
-
-static void test_resume(void **state)
-{
-    struct ob_rum_opts o = OB_RUM_OPTS_INIT;
-    struct ob_step_result x[3], y[3];
-    struct ob_cost total, total_again;
-    struct ob_model *whole, *m;
-    struct ob_plan *p;
-    struct world w;
-    char dir[200], file[300];
-    int at = 1;
-
-    (void)state;
-    begin(&w, 1);
-    p = three_steps(&w);
-    whole = copy(&w);
-    o.seed = 5;
-    must(ob_rum(x, &total, whole, w.data, w.split, p, &o, err));
-    assert_string_equal(ob_model_meta(whole, "method"), "none,finetune,salun");
-    assert_string_equal(ob_model_meta(whole, "parent"), ob_plan_model(p));
-    assert_string_equal(ob_model_meta(whole, "seed"), "7");
-    o.keep_steps = scratch_file(dir, sizeof(dir), backend);
-    o.on_step = stop_after;
-    o.arg = &at;
-    m = copy(&w);
-    must_fail(ob_rum(y, NULL, m, w.data, w.split, p, &o, err), OB_ECANCELLED, "after step 2");
-    ob_model_free(m);
-    m = copy(&w); /* stopped again, in the middle of step 3 */
-    at = -1;
-    w.asked = 0;
-    w.stop_at = 4;
-    must_fail(ob_rum(y, NULL, m, w.data, w.split, p, &o, err), OB_ECANCELLED, "interrupted");
-    w.stop_at = 0;
-    ob_model_free(m);
-    m = copy(&w);
-    must(ob_rum(y, &total_again, m, w.data, w.split, p, &o, err));
-    same_model(whole, m);
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(y[i].resumed, i < 2);
-        assert_int_equal(x[i].resumed, 0);
-        assert_int_equal(x[i].cost.images, y[i].cost.images);
-        assert_string_equal(x[i].settings, y[i].settings);
-    }
-    assert_int_equal(total.images, total_again.images);
-    ob_model_free(m);
-    m = copy(&w); /* all is there */
-    must(ob_rum(y, NULL, m, w.data, w.split, p, &o, err));
-    assert_int_equal(y[2].resumed, 1);
-    same_model(whole, m);
-    ob_model_free(m);
-    m = copy(&w);
-    o.seed = 6;
-    must_fail(ob_rum(y, NULL, m, w.data, w.split, p, &o, err), OB_EFORMAT, "another run");
-    same_model(w.start, m);
-    o.seed = 5;
-    snprintf(file, sizeof(file), "%s/step-3.safetensors", dir);
-    must(ob_file_write(file, "rubbish", 7, err));
-    must_fail(ob_rum(y, NULL, m, w.data, w.split, p, &o, err), OB_EFORMAT, "step-3.safetensors");
-    same_model(w.start, m);
-    ob_model_free(m);
-    ob_model_free(whole);
-    ob_plan_free(p);
-    end(&w);
-}
-
-static void test_after_the_last_whole_step(void **state)
-{
-    struct ob_rum_opts o = OB_RUM_OPTS_INIT;
-    struct snapshot s = { { NULL } };
-    struct ob_model *m;
-    struct ob_plan *p;
-    struct world w;
-    char a[65], b[65];
-
-    (void)state;
-    begin(&w, 1);
-    p = three_steps(&w);
-    must(obi_plan_set_method(&p->step[2], "neggrad:lr=1e6:epochs=50", err));
-    m = copy(&w);
-    o.on_step = keep_copy;
-    o.arg = &s;
-    must_fail(ob_rum(NULL, NULL, m, w.data, w.split, p, &o, err), OB_EDIVERGED, "step 3 ('s2'");
-    must(ob_model_digest(s.after[1], a, err));
-    must(ob_model_digest(m, b, err));
-    assert_string_equal(a, b);
-    must(ob_model_digest(w.start, b, err));
-    assert_string_not_equal(a, b);
-    assert_null(s.after[2]);
-    /* bad settings of a late step stop all before any work */
-    snprintf(p->step[2].settings, sizeof(p->step[2].settings), "lr=-1");
-    ob_model_copy_weights(m, w.start);
-    must_fail(ob_rum(NULL, NULL, m, w.data, w.split, p, &o, err), OB_EINVAL, "step 3 ('s2'): lr");
-    same_model(w.start, m);
-    ob_model_free(s.after[0]);
-    ob_model_free(s.after[1]);
-    ob_model_free(m);
-    ob_plan_free(p);
-    end(&w);
-}
-
-static void test_plan_of_another(void **state)
-{
-    struct ob_rum_opts o = OB_RUM_OPTS_INIT;
-    struct ob_split *split;
-    struct ob_model *m;
-    struct ob_plan *p;
-    struct world w;
-
-    (void)state;
-    begin(&w, 1);
-    p = three_steps(&w);
-    m = copy(&w);
-    m->w.params[0] += 1;
-    ob_model_touch(m);
-    must_fail(ob_rum(NULL, NULL, m, w.data, w.split, p, &o, err), OB_EFORMAT, "another model");
-    o.any_model = 1;
-    must(ob_rum(NULL, NULL, m, w.data, w.split, p, &o, err));
-    must(ob_split_new(&split, w.data, 0.2, 1, err));
-    must_fail(ob_rum(NULL, NULL, m, w.data, split, p, &o, err), OB_EFORMAT, "training part");
-    ob_split_free(split);
-    ob_model_free(m);
-    ob_plan_free(p);
-    end(&w);
-}
-
 int main(void)
 {
     static const char *const backends[] = { "ref", "cpu" };
@@ -877,9 +625,6 @@ int main(void)
         cmocka_unit_test(test_mask_at),
         cmocka_unit_test(test_round_and_round),
         cmocka_unit_test(test_retrain_is_training),
-        cmocka_unit_test(test_resume),
-        cmocka_unit_test(test_after_the_last_whole_step),
-        cmocka_unit_test(test_plan_of_another),
     };
     int failed = 0;
 

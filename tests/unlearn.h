@@ -1,0 +1,95 @@
+/* unlearn.h - a small world to unlearn in: data, split, forget set and a trained model. */
+#ifndef TESTS_UNLEARN_H
+#define TESTS_UNLEARN_H
+
+#include "common.h"
+
+#include "base/mem.h"
+#include "nn/model.h"
+#include "unlearn/keep.h"
+
+#define SPEC "synth:longtail,train=90,test=30,classes=3,size=8,channels=1"
+
+struct world {
+    struct ob_ctx *ctx;
+    struct ob_data *data;
+    struct ob_split *split;
+    struct ob_ids *forget;
+    struct ob_model *start; /* trained for a few epochs: it has a recipe */
+    int asked, stop_at;     /* the stop callback says yes at the stop_at-th question */
+};
+
+static const char *backend; /* that main() is at */
+
+static inline int stop(void *arg)
+{
+    struct world *w = arg;
+
+    return ++w->asked == w->stop_at;
+}
+
+/* `epochs`: of the training that made the model. */
+static inline void begin_trained(struct world *w, int n_threads, int epochs)
+{
+    struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
+    struct ob_train_opts t = OB_TRAIN_OPTS_INIT;
+    const struct ob_data_info *i;
+    const struct ob_ids *train;
+
+    *w = (struct world){ 0 };
+    o.backend = backend;
+    o.n_threads = n_threads;
+    o.stop = stop;
+    o.arg = w;
+    must(ob_ctx_new(&w->ctx, &o, err));
+    must(ob_data_open(&w->data, w->ctx, SPEC, err));
+    must(ob_split_new(&w->split, w->data, 0.1, 1, err));
+    train = ob_split_train(w->split);
+    must(ob_ids_new(&w->forget, ob_ids_list(train) + 3, 21, train->limit, err));
+    i = ob_data_info(w->data);
+    must(ob_model_new(&w->start, w->ctx, "cnn,width=0.25", i->channels, i->height, i->width,
+                      i->n_classes, 7, err));
+    ob_recipe_default(&t.recipe, w->data, "cnn");
+    t.recipe.epochs = epochs;
+    t.recipe.batch = 16;
+    t.recipe.lr = 0.02;
+    t.seed = 7;
+    must(ob_train(NULL, w->start, w->data, w->split, train, &t, err));
+    w->asked = 0;
+}
+
+static inline void begin(struct world *w, int n_threads)
+{
+    begin_trained(w, n_threads, 3);
+}
+
+static inline void end(struct world *w)
+{
+    ob_model_free(w->start);
+    ob_ids_free(w->forget);
+    ob_split_free(w->split);
+    ob_data_free(w->data);
+    ob_ctx_free(w->ctx);
+}
+
+static inline struct ob_model *copy(const struct world *w)
+{
+    struct ob_model *m;
+
+    must(ob_model_clone(&m, w->start, err));
+    return m;
+}
+
+/* What a plan's run is asked to keep: the model after each step. */
+struct snapshot {
+    struct ob_model *after[3];
+};
+
+static inline int keep_copy(void *arg, size_t step, const struct ob_model *m)
+{
+    struct snapshot *s = arg;
+
+    return ob_model_clone(&s->after[step], m, NULL) != OB_OK;
+}
+
+#endif
