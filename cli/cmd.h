@@ -89,6 +89,8 @@ const struct command *command_find(const char *name);
 
 /* Status and sentence into c->err; the first failure wins. Returns `status`. */
 int cmd_fail(struct cmd *c, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* What to do about the error that is there already. */
+void cmd_add(struct cmd *c, const char *text);
 /* A line on stderr, after taking the progress bar away; notes are silenced by --quiet. */
 void cmd_note(struct cmd *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cmd_warn(struct cmd *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -161,7 +163,9 @@ void output_sweep(struct cmd *c, const char *path);
 int input_check(struct cmd *c, const char *path); /* OB_ENOTFOUND; NULL is fine */
 /* "a/b.npy" -> "a/b.json"; other names get ".json" after them. */
 const char *json_beside(struct cmd *c, const char *path);
-int print_json(struct cmd *c, json_t *value);               /* to stdout; takes the reference */
+int print_json(struct cmd *c, json_t *value); /* to stdout; takes the reference */
+/* Of this run alone; NaN where it took no time. */
+double images_per_second(const struct ob_cost *cost);
 void put_number(json_t *object, const char *key, double x); /* left out where it is not finite */
 void put_count(json_t *object, const char *key, uint64_t n);
 void put_text(json_t *object, const char *key, const char *text);

@@ -1,6 +1,7 @@
 /* cmd_predict.c - oubli predict: logits or embeddings of a part of the data, as .npy. */
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "setup.h"
 
@@ -31,6 +32,7 @@ static int predict(struct cmd *c, const struct predict *p, const struct inputs *
                                                          : ob_split_train(in->split);
     size_t shape[2] = { ob_ids_n(ids), (size_t)(p->features ? ob_model_n_features(in->model)
                                                             : ob_model_n_classes(in->model)) };
+    int had_ids, status;
     float *x;
 
     if (!shape[0])
@@ -39,8 +41,12 @@ static int predict(struct cmd *c, const struct predict *p, const struct inputs *
     x = cmd_alloc(c, shape[0] * shape[1], sizeof(*x));
     TRY(ob_predict(p->features ? NULL : x, p->features ? x : NULL, in->model, in->data,
                    test ? OB_TEST : OB_TRAIN, ids, &c->err));
+    had_ids = file_is_there(p->ids_path);
     TRY(write_ids(c, p, ids));
-    TRY(ob_npy_write_f32(p->output, x, shape, 2, &c->err));
+    status = ob_npy_write_f32(p->output, x, shape, 2, &c->err);
+    if (status && !had_ids) /* they say nothing without the array */
+        unlink(p->ids_path);
+    TRY(status);
     progress_clear(c->progress);
     if (c->json)
         return print_json(c, json_pack("{s:s,s:s,s:s,s:[II]}", "output", p->output, "ids",

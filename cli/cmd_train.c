@@ -224,7 +224,7 @@ out:
 
 static int print_result(struct cmd *c, const struct train *t, const struct ob_cost *cost)
 {
-    double speed = cost->seconds > 0 ? (double)cost->images / cost->seconds : NAN;
+    double speed = images_per_second(cost);
     json_t *j, *final;
 
     progress_clear(c->progress);
@@ -291,13 +291,18 @@ static int work(struct cmd *c, struct train *t)
 
 static int run(struct cmd *c, struct train *t)
 {
+    int status;
+
     TRY(check_files(c, t));
     TRY(cmd_start(c));
     TRY(open_examples(c, t));
     TRY(open_model(c, t));
     TRY(take_recipe(c, t));
     TRY(already_done(c, t));
-    return work(c, t);
+    status = work(c, t);
+    if (status == OB_EIO && file_is_there(t->checkpoint))
+        cmd_add(c, "; once that is mended, the same command with --resume goes on");
+    return status;
 }
 
 int cmd_train(struct cmd *c, int argc, const char **argv)

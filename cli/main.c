@@ -117,6 +117,13 @@ int cmd_fail(struct cmd *c, int status, const char *fmt, ...)
     return status;
 }
 
+void cmd_add(struct cmd *c, const char *text)
+{
+    size_t n = strlen(c->err.msg);
+
+    snprintf(c->err.msg + n, sizeof(c->err.msg) - n, "%s", text);
+}
+
 static void say(struct cmd *c, const char *fmt, va_list ap)
 {
     progress_clear(c->progress);

@@ -94,6 +94,11 @@ int print_json(struct cmd *c, json_t *value)
     return OB_OK;
 }
 
+double images_per_second(const struct ob_cost *cost)
+{
+    return cost->seconds > 0 ? (double)(cost->images - cost->images_resumed) / cost->seconds : NAN;
+}
+
 void put_number(json_t *object, const char *key, double x)
 {
     if (isfinite(x))

@@ -110,6 +110,16 @@ static int open_both(struct cmd *c, struct inputs *in, const struct inputs_opts 
     return load(c, &in->model, o->model, o->arch, o->normalize, in->data, &c->err);
 }
 
+/* A model that has a normalisation keeps it, whatever --normalize says: said, since it was asked. */
+static void note_normalize(struct cmd *c, const struct inputs *in, const struct inputs_opts *o)
+{
+    struct ob_model *own = NULL;
+
+    if (o->normalize && !load(c, &own, o->model, o->arch, NULL, in->data, NULL))
+        cmd_note(c, "'%s' has a normalisation of its own; --normalize is not used", o->model);
+    ob_model_free(own);
+}
+
 static int check_shape(struct cmd *c, const struct ob_model *m, const struct ob_data *d,
                        const char *path)
 {
@@ -176,6 +186,7 @@ int inputs_open(struct cmd *c, struct inputs *in, const struct inputs_opts *o,
     if (o->model) {
         GO(open_both(c, in, o));
         GO(check_data(c, in, o, other));
+        note_normalize(c, in, o);
     } else {
         GO(ob_data_open(&in->data, c->ctx, o->data, &c->err));
     }

@@ -172,8 +172,7 @@ static int result_json(struct cmd *c, const struct steps_run *how, const struct 
     put_number(j, "seconds", cost->seconds);
     put_count(j, "images", cost->images);
     put_count(j, "images_forward", cost->images_forward);
-    put_number(j, "images_per_second",
-               cost->seconds > 0 ? (double)cost->images / cost->seconds : NAN);
+    put_number(j, "images_per_second", images_per_second(cost));
     put_count(j, "peak_bytes", ob_peak_bytes());
     put_number(final, "loss", cost->loss);
     put_number(final, "accuracy", cost->accuracy);

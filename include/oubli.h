@@ -192,7 +192,8 @@ int ob_model_set_normalize(struct ob_model *m, const char *text, const struct ob
                            struct ob_err *err);
 /* Is this the data that the model knows (hash, classes, image size)? OB_EFORMAT says what not. */
 int ob_model_check_data(const struct ob_model *m, const struct ob_data *d, struct ob_err *err);
-/* The split that stands in the model's metadata; `fraction` and `seed` where it has none. */
+/* The split that stands in the model's metadata; `fraction` and `seed` where it has none. On other
+ * data than the model's, one drawn by the same rule; on another subset of its data OB_EFORMAT. */
 int ob_model_split(struct ob_split **out, const struct ob_model *m, const struct ob_data *d,
                    double fraction, uint32_t seed, struct ob_err *err);
 int ob_model_has_split(const struct ob_model *m);
@@ -212,9 +213,10 @@ int ob_recipe_check(const struct ob_recipe *r, struct ob_err *err);
 /* The recipe in the model's metadata. OB_ENOTFOUND: it has none. */
 int ob_recipe_of_model(struct ob_recipe *r, const struct ob_model *m, struct ob_err *err);
 
-/* What work cost. `images`: training examples whose gradient was taken. */
+/* What work cost. `images`: training examples whose gradient was taken; of these, `images_resumed`
+ * by an earlier run that this one went on from, whose seconds are not known. */
 struct ob_cost {
-    uint64_t images, images_forward;
+    uint64_t images, images_forward, images_resumed;
     double seconds;
     double loss, accuracy; /* running means over the last epoch's training batches; NaN if none */
 };

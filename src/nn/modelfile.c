@@ -201,7 +201,7 @@ static int check_tensors(const struct ob_net *net, struct ob_tensors *t,
         !obi_tensors_find(t, "normalize.std"))
         return ob_fail(err, OB_EINVAL,
                        "'%s' does not say how its images are normalised (no 'normalize.mean'): a "
-                       "normalisation such as 'cifar10' or 'none' has to be given",
+                       "normalisation such as 'cifar10' or 'none' has to be given (--normalize)",
                        t->file.path);
     for (int i = 0; i < net->n_views; i++) {
         const struct ob_view *v = &net->view[i];

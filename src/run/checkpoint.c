@@ -132,6 +132,7 @@ int ob_checkpoint_read(struct ob_checkpoint *c, const char *path, struct ob_err 
     c->n_right = (size_t)ob_npy_int(state, 2);
     c->optim->n_steps = ob_npy_int(state, 3);
     c->cost->images = (uint64_t)ob_npy_int(state, 4);
+    c->cost->images_resumed = c->cost->images;
     c->cost->loss = ob_npy_double(running, 0);
     c->cost->accuracy = ob_npy_double(running, 1);
     c->loss_sum = ob_npy_double(running, 2);

@@ -104,6 +104,7 @@ static int read_result(struct ob_step_result *r, const char *text, const char *p
         return ob_fail(err, OB_EFORMAT, "'%s': its record of the step is damaged", path);
     }
     r->cost = (struct ob_cost){ .images = (uint64_t)images,
+                                .images_resumed = (uint64_t)images,
                                 .images_forward = (uint64_t)forward,
                                 .loss = number_of(o, "loss"),
                                 .accuracy = number_of(o, "accuracy") };

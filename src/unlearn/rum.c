@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/str.h"
+#include "run/provenance.h"
 #include "unlearn/keep.h"
 
 struct rum {
@@ -295,6 +296,8 @@ static int record(struct rum *r, struct ob_err *err)
     OB_GO(ob_str_check(&methods, err));
     OB_GO(ob_str_check(&settings, err));
     OB_GO(ob_keep_copy_records(r->m, r->work, err));
+    if (!ob_model_meta(r->m, "data")) /* trained elsewhere: from here on it is known */
+        OB_GO(ob_model_record_data(r->m, r->d, r->split, err));
     OB_GO(ob_model_set_meta(r->m, "parent", r->keep.start, err));
     OB_GO(ob_model_set_meta(r->m, "method", ob_str_text(&methods), err));
     OB_GO(ob_model_set_meta(r->m, "settings", ob_str_text(&settings), err));
@@ -314,6 +317,7 @@ static void add_up(struct ob_cost *total, const struct ob_step_result *result, s
 
         total->images += c->images;
         total->images_forward += c->images_forward;
+        total->images_resumed += c->images_resumed;
         total->seconds += c->seconds;
         if (isfinite(c->loss)) {
             total->loss = c->loss;

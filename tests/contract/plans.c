@@ -83,9 +83,12 @@ static void test_resume(void **state)
         assert_int_equal(y[i].resumed, i < 2);
         assert_int_equal(x[i].resumed, 0);
         assert_int_equal(x[i].cost.images, y[i].cost.images);
+        assert_int_equal(x[i].cost.images_resumed, 0);
+        assert_int_equal(y[i].cost.images_resumed, i < 2 ? y[i].cost.images : 0);
         assert_string_equal(x[i].settings, y[i].settings);
     }
     assert_int_equal(total.images, total_again.images);
+    assert_int_equal(total_again.images_resumed, y[0].cost.images + y[1].cost.images);
     ob_model_free(m);
     m = copy(&w); /* all is there */
     must(ob_rum(y, NULL, m, w.data, w.split, p, &o, err));
@@ -167,6 +170,33 @@ static void test_plan_of_another(void **state)
     end(&w);
 }
 
+/* A model from elsewhere knows no data; what made it forget knows which, and which split. */
+static void test_trained_elsewhere(void **state)
+{
+    struct ob_rum_opts o = OB_RUM_OPTS_INIT;
+    struct ob_split *split;
+    struct ob_model *m;
+    struct ob_plan *p;
+    struct world w;
+
+    (void)state;
+    begin(&w, 1);
+    m = copy(&w);
+    must(ob_model_set_meta(m, "data", NULL, err));
+    must(ob_model_set_meta(m, "split", NULL, err));
+    must(ob_plan_single(&p, w.data, m, ob_split_train(w.split), w.forget, "none", err));
+    must(ob_rum(NULL, NULL, m, w.data, w.split, p, &o, err));
+    ob_plan_free(p);
+    must(ob_model_check_data(m, w.data, err));
+    assert_non_null(ob_model_meta(m, "data"));
+    assert_true(ob_model_has_split(m));
+    must(ob_model_split(&split, m, w.data, 0, 9, err));
+    assert_string_equal(ob_split_hash(split), ob_split_hash(w.split));
+    ob_split_free(split);
+    ob_model_free(m);
+    end(&w);
+}
+
 int main(void)
 {
     static const char *const backends[] = { "ref", "cpu" };
@@ -174,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_after_the_last_whole_step),
         cmocka_unit_test(test_plan_of_another),
+        cmocka_unit_test(test_trained_elsewhere),
     };
     int failed = 0;
 
