@@ -253,8 +253,12 @@ static int take_over(struct rum *r, size_t *next, struct ob_err *err)
     }
     for (size_t i = 0; i < *next; i++) {
         r->result[i].resumed = 1;
-        if (!ob_keep_exists(&r->keep, i))
+        if (!ob_keep_exists(&r->keep, i)) {
+            ob_log(r->ctx, OB_LOG_WARN,
+                   "step %zu is no longer in '%s', a later one is: what it cost is not counted",
+                   i + 1, r->keep.folder);
             continue;
+        }
         OB_TRY(ob_keep_read(&r->keep, i, r->work, &r->result[i], err));
         OB_TRY(finish_step(r, i, err));
     }
