@@ -20,18 +20,13 @@ FLAGS = -std=c11 -O2 -g -fno-math-errno -ffp-contract=off -fopenmp -fPIC \
         $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 CFLAGS ?=
 # libraries' headers come in as system headers: their warnings are not ours
-INCLUDE = -Iinclude -Isrc $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PACKAGES)))
+INCLUDE := -Iinclude -Isrc $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PACKAGES)))
 LIBS = $(shell pkg-config --libs $(LIB_PACKAGES)) -lsvm -lm
 CLI_LIBS = $(shell pkg-config --libs popt jansson inih)
 COMPILE = $(CC) $(FLAGS) $(DEFINES) $(WARN) $(INCLUDE) $(CFLAGS) -MMD -MP
 
 # Kernels are built once per instruction set; the best that the machine has is chosen at start.
-ARCH := $(shell uname -m)
-ifeq ($(ARCH),x86_64)
-ISAS = baseline avx2
-else
-ISAS = baseline
-endif
+ISAS = baseline $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),avx2)
 # vectors never cross calls, so their ABI is of no matter
 KERNEL_FLAGS = -O3 -ffp-contract=fast -Wno-psabi
 ISA_FLAGS_baseline =
@@ -52,8 +47,14 @@ FUZZ_SRC = $(filter-out fuzz/driver.c,$(wildcard fuzz/*.c))
 FUZZ_BIN = $(FUZZ_SRC:%.c=$(O)/%)
 BENCH_BIN = $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
 
-.PHONY: all check tests lint bench install clean
+.PHONY: all check tests lint bench install clean FORCE
 all: $(O)/oubli
+
+# Objects made with another compiler or other flags are made again, never mixed.
+SETTINGS := $(subst ','\'',$(COMPILE) $(STRICT) $(KERNEL_FLAGS) $(ISAS))
+$(O)/settings: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(SETTINGS)' | cmp -s - $@ || printf '%s\n' '$(SETTINGS)' > $@
 
 $(O)/oubli: $(CLI_OBJ) $(O)/liboubli.a
 	$(CC) $(FLAGS) -o $@ $^ $(CLI_LIBS) $(LIBS)
@@ -65,12 +66,14 @@ $(O)/liboubli.a: $(LIB_OBJ)
 STRICT_ROOMS = base data work
 $(foreach r,$(STRICT_ROOMS),$(eval $(O)/src/$(r)/%.o: WARN += $(STRICT)))
 
-$(O)/%.o: %.c
+$(O)/src/backend/cpu/dispatch.o: DEFINES += $(ISAS:%=-DOB_HAS_%)
+
+$(O)/%.o: %.c $(O)/settings
 	@mkdir -p $(@D)
 	$(COMPILE) -c -o $@ $<
 
 define isa_rule
-$(O)/src/backend/cpu/%.$(1).o: src/backend/cpu/%.c
+$(O)/src/backend/cpu/%.$(1).o: src/backend/cpu/%.c $(O)/settings
 	@mkdir -p $$(@D)
 	$$(COMPILE) $(KERNEL_FLAGS) $(ISA_FLAGS_$(1)) -DOB_ISA=$(1) -c -o $$@ $$<
 endef
@@ -108,7 +111,10 @@ install: all
 	install -m 755 $(O)/oubli $(DESTDIR)$(PREFIX)/bin/oubli
 	install -m 644 $(O)/liboubli.a $(DESTDIR)$(PREFIX)/lib/liboubli.a
 	install -m 644 include/oubli.h $(DESTDIR)$(PREFIX)/include/oubli.h
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@PACKAGES@|$(LIB_PACKAGES)|' tools/oubli.pc.in \
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@PACKAGES@|$(LIB_PACKAGES)|' \
+	    -e "s|@VERSION@|$$(sed -n 's/^#define OB_VERSION "\(.*\)"/\1/p' include/oubli.h)|" \
+	    -e 's|@OPENMP@|$(if $(findstring clang,$(shell $(CC) --version)),-lomp,-lgomp)|' \
+	    tools/oubli.pc.in \
 	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/oubli.pc
 
 clean:

@@ -9,9 +9,9 @@
             &ob_vec_kernels_##name                                                                 \
     }
 
-/* The best first. */
+/* The best first; the build says which there are. */
 static const struct ob_kernels tables[] = {
-#if defined(__x86_64__)
+#ifdef OB_HAS_avx2
     TABLE(avx2),
 #endif
     TABLE(baseline),
@@ -22,7 +22,7 @@ static const char *const known[] = { "baseline", "avx2" };
 
 static int machine_has(const char *isa)
 {
-#if defined(__x86_64__)
+#ifdef OB_HAS_avx2
     if (!strcmp(isa, "avx2"))
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
@@ -40,7 +40,8 @@ int ob_kernels_find(const struct ob_kernels **out, const char *want, struct ob_e
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (!strcmp(want, known[i]))
             return ob_fail(err, OB_ENOTSUP,
-                           "this machine has no instruction set '%s'; 'baseline' always works",
+                           "this machine or build has no instruction set '%s'; 'baseline' always "
+                           "works",
                            want);
     return ob_fail(err, OB_EINVAL, "no instruction set '%s'; there are baseline and avx2", want);
 }
