@@ -9,6 +9,9 @@
 
 static const struct ob_backend *const all[] = { &ob_backend_cpu, &ob_backend_ref };
 
+/* OpenMP ends the process where the system has no room for so many. */
+#define MAX_THREADS 1024
+
 static const struct ob_backend *find(const char *name)
 {
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -23,9 +26,14 @@ int ob_ctx_new(struct ob_ctx **out, const struct ob_ctx_opts *o, struct ob_err *
     int rc;
 
     *out = NULL;
+    if (o->n_threads < 0 || o->n_threads > MAX_THREADS)
+        return ob_fail(err, OB_EINVAL, "%d threads: 1 to %d can be had, or 0 for all cores",
+                       o->n_threads, MAX_THREADS);
     OB_TRY(ob_alloc(ctx, 1, err));
     ctx->opts = *o;
-    ctx->n_threads = o->n_threads > 0 ? o->n_threads : ob_par_cores();
+    ctx->n_threads = o->n_threads ? o->n_threads : ob_par_cores();
+    if (ctx->n_threads > MAX_THREADS)
+        ctx->n_threads = MAX_THREADS;
     ctx->backend = find(o->backend ? o->backend : "cpu");
     if (!ctx->backend) {
         rc = ob_fail(err, OB_EINVAL, "no backend '%s'; there are cpu and ref", o->backend);
