@@ -571,6 +571,34 @@ static void instruction_sets(void **state)
     assert_null(ctx);
 }
 
+static void too_large(void **state)
+{
+    struct ob_ctx *ctx = context("cpu", NULL, 1);
+    struct ob_exec *e;
+    struct ob_net *net;
+
+    (void)state; /* 3 x 256 x 256 x 65536 weights: more than their offsets can tell */
+    must(ob_net_begin(&net, "large", 3, 256, 256, 65536, err));
+    must(ob_net_end(&net, ob_net_linear(net, "fc", ob_net_flatten(net, 1), 65536, OB_INIT_UNIFORM),
+                    err));
+    must_fail(ob_exec_new(&e, ctx, net, 1, OB_EXEC_TRAIN, err), OB_ENOTSUP, "too large");
+    assert_null(e);
+    ob_net_free(net);
+    ob_ctx_free(ctx);
+}
+
+static void too_many_threads(void **state)
+{
+    struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
+    struct ob_ctx *ctx;
+
+    (void)state;
+    o.n_threads = 1025;
+    must_fail(ob_ctx_new(&ctx, &o, err), OB_EINVAL, "1025 threads");
+    o.n_threads = -1;
+    must_fail(ob_ctx_new(&ctx, &o, err), OB_EINVAL, "-1 threads");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -580,7 +608,8 @@ int main(void)
         cmocka_unit_test(ref_is_the_derivative),   cmocka_unit_test(any_number_of_threads),
         cmocka_unit_test(nothing_of_before_shows), cmocka_unit_test(inference_is_the_same),
         cmocka_unit_test(divergence_shows),        cmocka_unit_test(out_of_memory),
-        cmocka_unit_test(instruction_sets),
+        cmocka_unit_test(instruction_sets),        cmocka_unit_test(too_large),
+        cmocka_unit_test(too_many_threads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

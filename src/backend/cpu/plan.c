@@ -166,13 +166,20 @@ static int plan_weights(struct conv *c, const struct ob_node *d, const struct ob
     return OB_OK;
 }
 
-/* All offsets are 32 bits wide. */
-static int check_size(const struct conv *c, struct ob_err *err)
+/* All offsets are 32 bits wide, those into the weights too. */
+static int check_size(const struct conv *c, const struct ob_node *d, const struct ob_node *x,
+                      struct ob_err *err)
 {
-    size_t most = (size_t)1 << 30, n = (size_t)c->group;
+    size_t most = (size_t)1 << 30, n = (size_t)c->group, weights;
 
-    if (n * c->x_image > most || n * c->dy_image > most || c->fwd.src_channel > most)
+    if (n * c->x_image > most || n * c->dy_image > most)
         return ob_fail(err, OB_ENOTSUP, "images are too large for the backend 'cpu'");
+    if (!ob_mul(&weights, (size_t)d->c * (size_t)x->c, (size_t)(d->kernel * d->kernel)) ||
+        weights > most)
+        return ob_fail(err, OB_ENOTSUP,
+                       "a layer of %d x %d channels is too large for the backend "
+                       "'cpu'",
+                       d->c, x->c);
     return OB_OK;
 }
 
@@ -195,7 +202,7 @@ static int plan(struct conv *c, const struct ob_node *d, const struct ob_node *x
     c->dy_w = d->w + c->lo + max_int(hi, 0);
     c->pad_dy = c->dy_h > d->h || c->dy_w > d->w;
     c->dy_image = (size_t)(8 * up8(d->c)) * (size_t)c->dy_h * (size_t)c->dy_w;
-    OB_TRY(check_size(c, err));
+    OB_TRY(check_size(c, d, x, err));
     OB_TRY(plan_forward(c, d, x, err));
     OB_TRY(plan_weights(c, d, x, err));
     return need_dx ? plan_backward(c, d, x, err) : OB_OK;
