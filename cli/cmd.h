@@ -158,6 +158,8 @@ void progress_clear(struct progress *p); /* before anything else is printed */
  * NULL is fine. */
 int output_check(struct cmd *c, const char *path);
 int file_is_there(const char *path);
+/* Removes a file of before, where there is one: what comes next must not be taken for its pair. */
+int output_retire(struct cmd *c, const char *path);
 /* Removes what a killed run left beside `path` while it was writing it. NULL is fine. */
 void output_sweep(struct cmd *c, const char *path);
 int input_check(struct cmd *c, const char *path); /* OB_ENOTFOUND; NULL is fine */

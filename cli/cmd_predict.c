@@ -32,7 +32,7 @@ static int predict(struct cmd *c, const struct predict *p, const struct inputs *
                                                          : ob_split_train(in->split);
     size_t shape[2] = { ob_ids_n(ids), (size_t)(p->features ? ob_model_n_features(in->model)
                                                             : ob_model_n_classes(in->model)) };
-    int had_ids, status;
+    int status;
     float *x;
 
     if (!shape[0])
@@ -41,10 +41,11 @@ static int predict(struct cmd *c, const struct predict *p, const struct inputs *
     x = cmd_alloc(c, shape[0] * shape[1], sizeof(*x));
     TRY(ob_predict(p->features ? NULL : x, p->features ? x : NULL, in->model, in->data,
                    test ? OB_TEST : OB_TRAIN, ids, &c->err));
-    had_ids = file_is_there(p->ids_path);
+    /* An array of before must not stand beside these ids, also where we die in between. */
+    TRY(output_retire(c, p->output));
     TRY(write_ids(c, p, ids));
     status = ob_npy_write_f32(p->output, x, shape, 2, &c->err);
-    if (status && !had_ids) /* they say nothing without the array */
+    if (status) /* they say nothing without the array */
         unlink(p->ids_path);
     TRY(status);
     progress_clear(c->progress);

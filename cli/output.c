@@ -57,6 +57,15 @@ int output_check(struct cmd *c, const char *path)
     return OB_OK;
 }
 
+int output_retire(struct cmd *c, const char *path)
+{
+    struct stat s;
+
+    if (!lstat(path, &s) && S_ISREG(s.st_mode) && unlink(path))
+        return cmd_fail(c, OB_EIO, "cannot remove '%s': %s", path, strerror(errno));
+    return OB_OK;
+}
+
 void output_sweep(struct cmd *c, const char *path)
 {
     const char *slash = path ? strrchr(path, '/') : NULL;
