@@ -23,13 +23,20 @@ static inline int scratch_put(const char *dir, const char *name, const uint8_t *
     return !fclose(f) && ok;
 }
 
-/* Made at the first call; in memory where the system has such a place. */
+/* Made at the first call; in TMPDIR, or in memory where the system has such a place. */
 static inline const char *scratch_dir(void)
 {
-    static char shm[] = "/dev/shm/oubli-fuzz-XXXXXX", tmp[] = "/tmp/oubli-fuzz-XXXXXX";
-    static const char *dir;
+    static char dir[160];
+    const char *const place[] = { getenv("TMPDIR"), "/dev/shm", "/tmp" };
 
-    if (!dir && !(dir = mkdtemp(shm)) && !(dir = mkdtemp(tmp)))
+    for (int i = 0; i < 3 && !*dir; i++) {
+        if (!place[i])
+            continue;
+        snprintf(dir, sizeof(dir), "%s/oubli-fuzz-XXXXXX", place[i]);
+        if (!mkdtemp(dir))
+            *dir = 0;
+    }
+    if (!*dir)
         abort();
     return dir;
 }

@@ -33,14 +33,15 @@
                      must_err_.msg, (word));                                                       \
     } while (0)
 
-/* A folder for this test program's files; the same for all its tests. */
+/* A folder for this test program's files; the same for all its tests. tests/run removes it. */
 static inline const char *scratch(void)
 {
-    static char dir[] = "/tmp/oubli-test-XXXXXX";
-    static int made;
+    static char dir[100];
 
-    if (!made) {
-        made = 1;
+    if (!*dir) {
+        const char *place = getenv("TMPDIR");
+
+        snprintf(dir, sizeof(dir), "%s/oubli-test-XXXXXX", place ? place : "/tmp");
         if (!mkdtemp(dir))
             fail_msg("no scratch folder");
     }

@@ -169,13 +169,14 @@ static void events_file(void **state)
     assert_true(ob_ids_equal(r->own_ids, e->ids));
     for (size_t i = 0; i < e->ids->n; i++)
         assert_true(fabs(r->loss[i] - e->loss[i]) < 1e-5 * (1 + fabs(e->loss[i])));
+    ob_events_free(r);
     must_fail(ob_events_read(&r, scratch_file(path, sizeof(path), "none"), err), OB_ENOTFOUND,
               "none");
-    ob_events_free(r);
     e->n_file = 4000000000u; /* would become 16 GB of scores */
     scratch_file(path, sizeof(path), "large.npz");
     must(ob_events_write(e, path, err));
     must_fail(ob_events_read(&r, path, err), OB_EFORMAT, "'n' is 4000000000");
+    assert_null(r);
     ob_events_free(e);
     ob_model_free(m);
     end(&w);
