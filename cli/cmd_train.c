@@ -43,6 +43,8 @@ static int check_files(struct cmd *c, struct train *t)
         return cmd_fail(c, OB_EINVAL,
                         "--arch is needed (or --init); 'oubli archs' lists the networks");
     t->checkpoint = cmd_textf(c, "%s.ckpt", t->output);
+    if (t->events && (!strcmp(t->events, t->output) || !strcmp(t->events, t->checkpoint)))
+        return cmd_fail(c, OB_EINVAL, "--events and --output would both write '%s'", t->events);
     TRY(input_check(c, t->exclude));
     TRY(input_check(c, t->init));
     if (t->resume) {

@@ -52,6 +52,8 @@ int output_check(struct cmd *c, const char *path)
         return OB_OK;
     if (S_ISDIR(s.st_mode))
         return cmd_fail(c, OB_EEXIST, "'%s' is a folder", path);
+    if (!S_ISREG(s.st_mode))
+        return cmd_fail(c, OB_EEXIST, "'%s' is not a regular file", path);
     if (!c->force)
         return cmd_fail(c, OB_EEXIST, "'%s' is there already; --force overwrites it", path);
     return OB_OK;

@@ -1,5 +1,5 @@
 /* io.c - reading files from outside with care; writing files whole or not at all. */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #include "base/io.h"
 
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -335,6 +336,24 @@ static int open_temporary(struct ob_writer *w, struct ob_err *err)
     return w->fd < 0 ? ob_fail_os(err, "cannot write '%s'", w->path) : OB_OK;
 }
 
+/* Renaming over a link would replace the link, not what it leads to. */
+static int follow_link(struct ob_writer *w, struct ob_err *err)
+{
+    struct stat st;
+    char *real;
+    int rc;
+
+    if (lstat(w->path, &st) || !S_ISLNK(st.st_mode) || stat(w->path, &st))
+        return OB_OK; /* a link to nowhere is replaced */
+    real = realpath(w->path, NULL);
+    if (!real)
+        return ob_fail_os(err, "cannot write '%s'", w->path);
+    ob_free(w->path);
+    rc = ob_strdup(&w->path, real, err);
+    free(real);
+    return rc;
+}
+
 int ob_writer_open(struct ob_writer **out, const char *path, struct ob_err *err)
 {
     struct ob_writer *w;
@@ -351,6 +370,7 @@ int ob_writer_open(struct ob_writer **out, const char *path, struct ob_err *err)
                      S_ISDIR(st.st_mode) ? "a folder" : "not a regular file");
         goto out;
     }
+    OB_GO(follow_link(w, err));
     OB_GO(open_folder(w, err));
     OB_GO(open_temporary(w, err));
     *out = w;

@@ -20,34 +20,28 @@ static const struct ob_source *const all[] = {
 
 static int find_source(const struct ob_source **out, const char *kind, struct ob_err *err)
 {
-    const struct ob_source *near = all[0];
+    struct ob_str kinds = { 0 };
 
-    for (size_t i = 0; i < N_ALL; i++) {
+    for (size_t i = 0; i < N_ALL; i++)
         if (!strcmp(all[i]->kind, kind)) {
             *out = all[i];
             return OB_OK;
         }
-        if (ob_str_distance(kind, all[i]->kind) < ob_str_distance(kind, near->kind))
-            near = all[i];
-    }
-    return ob_fail(err, OB_EINVAL, "no kind of data set '%s'; did you mean '%s'?", kind,
-                   near->kind);
+    for (size_t i = 0; i < N_ALL; i++)
+        ob_str_addf(&kinds, "%s%s", i ? ", " : "", all[i]->kind);
+    ob_fail(err, OB_EINVAL, "no kind of data set '%s'; there are %s", kind, ob_str_text(&kinds));
+    ob_str_release(&kinds);
+    return OB_EINVAL;
 }
 
-/* Is `key` a word of `words` ("seed classes")? Else *near is the word most like it. */
-static bool knows(const char *words, const char *key, char near[16], int *distance)
+/* Is `key` a word of `words` ("seed classes")? */
+static bool knows(const char *words, const char *key)
 {
     while (*words) {
         size_t n = strcspn(words, " ");
-        char word[16] = { 0 };
 
-        memcpy(word, words, n < 15 ? n : 15);
-        if (!strcmp(word, key))
+        if (n == strlen(key) && !strncmp(words, key, n))
             return true;
-        if (ob_str_distance(word, key) < *distance) {
-            *distance = ob_str_distance(word, key);
-            memcpy(near, word, 16);
-        }
         words += n + (words[n] == ' ');
     }
     return false;
@@ -55,13 +49,10 @@ static bool knows(const char *words, const char *key, char near[16], int *distan
 
 static int check_key(const struct ob_source *s, const char *key, struct ob_err *err)
 {
-    char near[16] = "train";
-    int distance = 1000;
-
-    if (knows("train test", key, near, &distance) || knows(s->options, key, near, &distance))
+    if (knows("train test", key) || knows(s->options, key))
         return OB_OK;
-    return ob_fail(err, OB_EINVAL, "'%s' data has no option '%s'; did you mean '%s'?", s->kind, key,
-                   near);
+    return ob_fail(err, OB_EINVAL, "'%s' data has no option '%s'; there are: train test%s%s",
+                   s->kind, key, s->options[0] ? " " : "", s->options);
 }
 
 static int take_count(size_t *out, const char *key, const char *value, struct ob_err *err)

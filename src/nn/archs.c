@@ -29,15 +29,15 @@ int ob_arch_width(int w, double factor)
 
 static const struct ob_arch *find(const char *name, struct ob_err *err)
 {
-    const struct ob_arch *near = all[0];
+    struct ob_str names = { 0 };
 
-    for (size_t i = 0; i < N_ARCHS; i++) {
+    for (size_t i = 0; i < N_ARCHS; i++)
         if (!strcmp(all[i]->name, name))
             return all[i];
-        if (ob_str_distance(name, all[i]->name) < ob_str_distance(name, near->name))
-            near = all[i];
-    }
-    ob_fail(err, OB_EINVAL, "no architecture '%s'; did you mean '%s'?", name, near->name);
+    for (size_t i = 0; i < N_ARCHS; i++)
+        ob_str_addf(&names, "%s%s", i ? ", " : "", all[i]->name);
+    ob_fail(err, OB_EINVAL, "no architecture '%s'; there are %s", name, ob_str_text(&names));
+    ob_str_release(&names);
     return NULL;
 }
 

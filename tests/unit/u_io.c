@@ -227,6 +227,35 @@ static void writer(void **state)
     must_fail(ob_file_write("/dev/full/x", "x", 1, err), OB_EIO, "cannot write");
 }
 
+/* What a link leads to is written, the link stays; one that leads nowhere is replaced. */
+static void follows_links(void **state)
+{
+    char file[200], link[200], nowhere[200];
+    struct stat st;
+    struct ob_file f;
+
+    (void)state;
+    scratch_file(file, sizeof(file), "linked");
+    scratch_file(link, sizeof(link), "link");
+    scratch_file(nowhere, sizeof(nowhere), "nowhere");
+    write_file(file, "old", 3);
+    assert_int_equal(symlink("linked", link), 0);
+    assert_int_equal(symlink("not-there", nowhere), 0);
+    must(ob_file_write(link, "newer", 5, err));
+    assert_int_equal(lstat(link, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    must(ob_file_read(&f, file, 100, false, err));
+    assert_int_equal(f.n, 5);
+    assert_memory_equal(f.data, "newer", 5);
+    ob_file_release(&f);
+    must(ob_file_write(nowhere, "x", 1, err));
+    assert_int_equal(lstat(nowhere, &st), 0);
+    assert_true(S_ISREG(st.st_mode));
+    unlink(link);
+    unlink(file);
+    unlink(nowhere);
+}
+
 static void folders_and_removal(void **state)
 {
     char path[200];
@@ -252,6 +281,7 @@ int main(void)
         cmocka_unit_test(finds_the_packed_one),
         cmocka_unit_test(takes_within_bounds),
         cmocka_unit_test(writer),
+        cmocka_unit_test(follows_links),
         cmocka_unit_test(folders_and_removal),
     };
 

@@ -204,8 +204,8 @@ static void refusals(void **state)
         const char *arch, *part;
         int c, h, w, classes;
     } bad[] = {
-        { "cnm", "did you mean 'cnn'", 3, 32, 32, 10 },
-        { "resnet", "did you mean 'resnet20'", 3, 32, 32, 10 },
+        { "cnm", "there are resnet20, cnn, mlp", 3, 32, 32, 10 },
+        { "resnet", "there are resnet20, cnn, mlp", 3, 32, 32, 10 },
         { "", "no architecture ''", 3, 32, 32, 10 },
         { "cnn,depth=3", "no option 'depth=3'", 3, 32, 32, 10 },
         { "cnn,width=x", "width is a number", 3, 32, 32, 10 },

@@ -531,7 +531,7 @@ static void asked(void **state)
     } bad[] = {
         { { .arch = "mlp" }, "holds the architecture 'cnn,width=0.25', not 'mlp'", OB_EFORMAT },
         { { .arch = "cnn" }, "not 'cnn'", OB_EFORMAT },
-        { { .arch = "ccn" }, "did you mean 'cnn'", OB_EINVAL },
+        { { .arch = "ccn" }, "there are resnet20, cnn, mlp", OB_EINVAL },
         { { .n_classes = 100 }, "the model has 2 classes, the data 100", OB_EFORMAT },
         { { .channels = 3, .height = 8, .width = 8 },
           "1 x 8 x 8, the data has 3 x 8 x 8",
