@@ -197,6 +197,19 @@ out:
     return status;
 }
 
+/* A reference is to have been trained without the forget set; one that says it left nothing out was
+ * not. (Another program's model, or one made by the method retrain, does not say.) */
+static void note_original(struct cmd *c, const struct ob_model *m, const char *path)
+{
+    const char *exclude = ob_model_meta(m, "exclude"), *method = ob_model_meta(m, "method");
+
+    if (exclude && !exclude[0] && !method)
+        cmd_warn(c,
+                 "'%s' was trained on the whole training part; a retrained model is one that was "
+                 "trained without the forget set (train --exclude)",
+                 path);
+}
+
 int reference_open(struct cmd *c, struct ob_model **out, const char *path, const struct inputs *in,
                    const struct inputs_opts *o)
 {
@@ -210,6 +223,7 @@ int reference_open(struct cmd *c, struct ob_model **out, const char *path, const
     GO(check_shape(c, *out, in->data, path));
     if (ob_model_check_data(*out, in->data, &other))
         cmd_warn(c, "'%s': %s", path, other.msg);
+    note_original(c, *out, path);
     if (!ob_model_has_split(*out))
         return OB_OK;
     GO(ob_model_split(&split, *out, in->data, 0, 1, &c->err));

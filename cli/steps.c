@@ -226,6 +226,23 @@ static void result_table(const struct steps_run *how, const struct ob_plan *p,
            (unsigned long long)cost->images);
 }
 
+/* The training part is that of the split: what was left out or forgotten before counts as retained
+ * and may be learned again. */
+static void note_past(struct cmd *c, const struct inputs *in)
+{
+    const char *exclude = ob_model_meta(in->model, "exclude");
+    const char *method = ob_model_meta(in->model, "method");
+
+    if (exclude && exclude[0])
+        cmd_warn(c, "the model was trained without some examples; they count as retained here, "
+                    "unless they are in the forget set again");
+    if (method && strcmp(method, "none"))
+        cmd_warn(c,
+                 "the model has forgotten before (%s); those examples count as retained here, "
+                 "unless they are in the forget set again",
+                 method);
+}
+
 int steps_run(struct cmd *c, struct inputs *in, const struct ob_plan *p,
               const struct steps_run *how)
 {
@@ -245,6 +262,7 @@ int steps_run(struct cmd *c, struct inputs *in, const struct ob_plan *p,
                              : "nothing was kept; the same command starts again");
     if (!how->any_model)
         TRY(check_model(c, in, p));
+    note_past(c, in);
     GO(untouched(c, &left, in->data, p));
     GO(ob_rum(r, &cost, in->model, in->data, in->split, p, &o, &c->err));
     cost.images_forward += (uint64_t)how->images_scored;
