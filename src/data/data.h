@@ -7,6 +7,8 @@
 struct ob_ids {
     uint32_t *id; /* ascending, no duplicates */
     size_t n, limit;
+    uint32_t *line;    /* where each stood in the file that it was read from, or NULL */
+    const char *place; /* what `line` counts: "line", or "entry" of an array */
 };
 
 struct ob_examples { /* one file's worth: training or test */

@@ -70,6 +70,7 @@ void ob_ids_free(struct ob_ids *s)
     if (!s)
         return;
     ob_free(s->id);
+    ob_free(s->line);
     ob_free(s);
 }
 
@@ -147,36 +148,45 @@ int ob_ids_equal(const struct ob_ids *a, const struct ob_ids *b)
     return a->n == b->n && (!a->n || !memcmp(a->id, b->id, a->n * sizeof(*a->id)));
 }
 
+/* "'ids.txt', line 7: ", as far as it is known. */
+static void say_where(char *out, size_t room, const struct ob_ids *s, size_t i, const char *path)
+{
+    if (!path)
+        out[0] = 0;
+    else if (s->line && i < s->n)
+        snprintf(out, room, "'%s', %s %u: ", path, s->place, s->line[i]);
+    else
+        snprintf(out, room, "'%s': ", path);
+}
+
 int ob_ids_check_forget(const struct ob_ids *s, const struct ob_ids *whole, const char *path,
                         struct ob_err *err)
 {
-    const char *quote = path ? "'" : "", *colon = path ? "': " : "";
+    char where[300];
     size_t j = 0;
 
-    if (!path)
-        path = "";
+    say_where(where, sizeof(where), s, s->n, path);
     if (!s->n)
-        return ob_fail(err, OB_EFORMAT, "%s%s%sthe set is empty: there is nothing to forget", quote,
-                       path, colon);
+        return ob_fail(err, OB_EFORMAT, "%sthe set is empty: there is nothing to forget", where);
     for (size_t i = 0; i < s->n; i++) {
         while (j < whole->n && whole->id[j] < s->id[i])
             j++;
-        if (j == whole->n || whole->id[j] != s->id[i])
-            return ob_fail(err, OB_EFORMAT,
-                           "%s%s%sexample %u is not in the training part (%zu examples)", quote,
-                           path, colon, s->id[i], whole->n);
+        if (j < whole->n && whole->id[j] == s->id[i])
+            continue;
+        say_where(where, sizeof(where), s, i, path);
+        return ob_fail(err, OB_EFORMAT, "%sexample %u is not in the training part (%zu examples)",
+                       where, s->id[i], whole->n);
     }
     if (s->n >= whole->n)
         return ob_fail(err, OB_EFORMAT,
-                       "%s%s%sthe set is the whole training part: no retained example is left",
-                       quote, path, colon);
+                       "%sthe set is the whole training part: no retained example is left", where);
     return OB_OK;
 }
 
 /* ---- reading ---- */
 
 struct found {
-    uint32_t *id;
+    uint32_t *id, *line;
     size_t n, room, limit;
     unsigned char *seen; /* a bit per example, so that "twice" names the line */
     const char *path, *place;
@@ -198,8 +208,10 @@ static int add_found(struct found *f, uint64_t id, size_t line, struct ob_err *e
         size_t more = f->room ? f->room * 2 : 256;
 
         OB_TRY(ob_grow(f->id, f->room, more, err));
+        OB_TRY(ob_grow(f->line, f->room, more, err));
         f->room = more;
     }
+    f->line[f->n] = (uint32_t)line;
     f->id[f->n++] = (uint32_t)id;
     return OB_OK;
 }
@@ -281,6 +293,16 @@ static int read_npy(struct found *f, const struct ob_file *file, struct ob_err *
     return OB_OK;
 }
 
+/* Keeps where each example stood, for messages that come later. */
+static int keep_lines(struct ob_ids *s, const struct found *f, struct ob_err *err)
+{
+    OB_TRY(ob_alloc(s->line, s->n, err));
+    s->place = f->place;
+    for (size_t i = 0; i < f->n; i++)
+        s->line[first_not_below(s, f->id[i])] = f->line[i];
+    return OB_OK;
+}
+
 int ob_ids_read(struct ob_ids **out, const char *path, size_t limit, struct ob_err *err)
 {
     struct found f = { .limit = limit, .path = path };
@@ -298,9 +320,15 @@ int ob_ids_read(struct ob_ids **out, const char *path, size_t limit, struct ob_e
         rc = ob_fail(err, OB_EFORMAT, "'%s' holds no example number: the set is empty", path);
         goto out;
     }
-    rc = ob_ids_new(out, f.id, f.n, limit, err);
+    OB_GO(ob_ids_new(out, f.id, f.n, limit, err));
+    rc = keep_lines(*out, &f, err);
+    if (rc) {
+        ob_ids_free(*out);
+        *out = NULL;
+    }
 out:
     ob_free(f.id);
+    ob_free(f.line);
     ob_free(f.seen);
     ob_file_release(&file);
     return rc;

@@ -100,13 +100,18 @@ static void forget_sets(void **state)
 
 static void text_files(void **state)
 {
-    struct ob_ids *s;
+    struct ob_ids *s, *whole = IDS(1, 5, 7, 9);
 
     (void)state;
     must(read_text(&s, TEXT("# made by hand\n7\n\n  3 # three\r\n"), err));
     check_and_free(s, IDS(3, 7));
     must(read_text(&s, TEXT("5"), err)); /* no line end */
     check_and_free(s, IDS(5));
+    must(read_text(&s, TEXT("# lines are kept for messages that come later\n7\n\n3\n"), err));
+    must_fail(ob_ids_check_forget(s, whole, "F", err), OB_EFORMAT,
+              "'F', line 4: example 3 is not in the training part");
+    ob_ids_free(s);
+    ob_ids_free(whole);
     must_fail(read_text(&s, TEXT("1\n2\n3x\n"), err), OB_EFORMAT,
               "ids.txt', line 3: '3x' is not an example number");
     assert_null(s);
