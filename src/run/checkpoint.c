@@ -98,6 +98,21 @@ static int check_block(const struct ob_npy *a, const struct block *b, const char
     return OB_OK;
 }
 
+/* A position that no training with these settings can have reached is damage. */
+static int check_position(const struct ob_checkpoint *c, const struct ob_npy *state,
+                          const char *path, struct ob_err *err)
+{
+    int64_t epoch = ob_npy_int(state, 0), batch = ob_npy_int(state, 1);
+
+    if (epoch < 0 || epoch > c->n_epochs || batch < 0 ||
+        (uint64_t)batch >= (uint64_t)c->n_batches + 1 || (epoch == c->n_epochs && batch) ||
+        ob_npy_int(state, 2) < 0 || ob_npy_int(state, 3) < 0 || ob_npy_int(state, 4) < 0)
+        return ob_fail(err, OB_EFORMAT,
+                       "'%s' is damaged: it stands at epoch %lld, batch %lld of %d times %zu", path,
+                       (long long)epoch, (long long)batch, c->n_epochs, c->n_batches);
+    return OB_OK;
+}
+
 int ob_checkpoint_read(struct ob_checkpoint *c, const char *path, struct ob_err *err)
 {
     const struct block head[2] = { { "state", "<i8", 5, 8, NULL },
@@ -122,6 +137,7 @@ int ob_checkpoint_read(struct ob_checkpoint *c, const char *path, struct ob_err 
     }
     OB_GO(check_block(state, &head[0], path, err));
     OB_GO(check_block(running, &head[1], path, err));
+    OB_GO(check_position(c, state, path, err));
     for (size_t i = 0; i < n; i++)
         OB_GO(check_block(ob_npz_find(&z, b[i].name), &b[i], path, err));
 

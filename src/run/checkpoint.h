@@ -17,9 +17,11 @@ struct ob_checkpoint {    /* what is saved and restored; all borrowed */
     struct ob_optim *optim;
     struct ob_events *events; /* or NULL */
     struct ob_cost *cost;
-    int epoch;      /* epochs done */
-    size_t batch;   /* batches done of the next epoch */
-    size_t n_right; /* right answers, and sum of losses, in those */
+    int n_epochs;     /* of the whole training; a checkpoint beyond them is damaged */
+    size_t n_batches; /* of an epoch, likewise */
+    int epoch;        /* epochs done */
+    size_t batch;     /* batches done of the next epoch */
+    size_t n_right;   /* right answers, and sum of losses, in those */
     double loss_sum;
 };
 int ob_checkpoint_write(const struct ob_checkpoint *c, const char *path, struct ob_err *err);

@@ -133,7 +133,9 @@ static int restore(struct training *t, struct ob_err *err)
                                .model = t->model,
                                .optim = &t->optim,
                                .events = t->events,
-                               .cost = t->cost };
+                               .cost = t->cost,
+                               .n_epochs = t->recipe->epochs,
+                               .n_batches = ob_loader_n_batches(t->loader) };
 
     if (!t->opts->checkpoint || !t->opts->resume || !ob_file_exists(t->opts->checkpoint))
         return OB_OK;

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/io.h"
+#include "base/npy.h"
 #include "nn/model.h"
 #include "run/train.h"
 
@@ -144,6 +145,52 @@ static void goes_on(void **state)
     assert_false(ob_file_exists(checkpoint));
     ob_model_free(m);
     ob_events_free(e);
+    end(&w);
+}
+
+/* Writes the checkpoint again with another position. */
+static void forge(const char *path, int64_t epoch, int64_t batch)
+{
+    struct ob_npz z;
+    struct ob_npz_item item[16];
+    int64_t position[5] = { epoch, batch, 0, 0, 0 };
+
+    must(ob_npz_read(&z, path, 1 << 24, err));
+    assert_true(z.n <= 16);
+    for (size_t i = 0; i < z.n; i++) {
+        const struct ob_npy *a = &z.entry[i].array;
+
+        item[i] = (struct ob_npz_item){ z.entry[i].name, a->type, { a->shape[0] }, 1, a->data };
+        if (!strcmp(item[i].name, "state"))
+            item[i].data = position;
+    }
+    must(ob_npz_write(path, item, z.n, err));
+    ob_npz_release(&z);
+}
+
+/* A position beyond the training is damage, not a loop of years. */
+static void impossible_position(void **state)
+{
+    static const int64_t bad[][2] = { { -1, 0 }, { 7, 0 }, { 2, 1000 }, { 2, -1 }, { 6, 1 } };
+    struct ob_train_opts o = options();
+    char checkpoint[200];
+    struct ob_model *m;
+    struct world w;
+
+    (void)state;
+    begin(&w, 2);
+    o.checkpoint = scratch_file(checkpoint, sizeof(checkpoint), "forged.ckpt");
+    o.resume = 1;
+    m = fresh(&w);
+    must(ob_train(NULL, m, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err));
+    ob_model_free(m);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        forge(checkpoint, bad[i][0], bad[i][1]);
+        m = fresh(&w);
+        must_fail(ob_train(NULL, m, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err),
+                  OB_EFORMAT, "is damaged");
+        ob_model_free(m);
+    }
     end(&w);
 }
 
