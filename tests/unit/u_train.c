@@ -272,8 +272,12 @@ static void wrong_shape(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(learns),   cmocka_unit_test(goes_on),     cmocka_unit_test(events_file),
-        cmocka_unit_test(diverges), cmocka_unit_test(wrong_shape),
+        cmocka_unit_test(learns),
+        cmocka_unit_test(goes_on),
+        cmocka_unit_test(impossible_position),
+        cmocka_unit_test(events_file),
+        cmocka_unit_test(diverges),
+        cmocka_unit_test(wrong_shape),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
