@@ -42,8 +42,8 @@ def ways():
         out[f"{method}, RUM in thirds"] = plan("--parts 3", 2)
         out[f"{method}, whole set, x3"] = plan("", 18)
     out["none, finetune, salun"] = [
-        ("--parts 3", f"none,finetune:lr={a}:epochs=3:{COMMON},salun:lr={b}:epochs=3:{COMMON}")
-        for a in (0.05, 0.1) for b in (0.05, 0.1)]
+        ("--parts 3", f"none,finetune:{s}:epochs=3:{COMMON},salun:{s}:epochs=3:{COMMON}")
+        for s in GRID["finetune"]]
     return out
 
 
