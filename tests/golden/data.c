@@ -122,7 +122,7 @@ static void splits(void **state)
     static const uint32_t seed[] = { 1, 2, UINT32_MAX };
     int32_t label[300];
     uint32_t id[300];
-    struct ob_ids use = { id, 300, 300 };
+    struct ob_ids use = { .id = id, .n = 300, .limit = 300 };
     struct ob_data d = { .info = { .n_classes = 4 }, .ex[0] = { .n = 300, .label = label } };
     struct ob_npz z;
 
