@@ -223,15 +223,18 @@ int reference_open(struct cmd *c, struct ob_model **out, const char *path, const
     GO(check_shape(c, *out, in->data, path));
     if (ob_model_check_data(*out, in->data, &other))
         cmd_warn(c, "'%s': %s", path, other.msg);
-    note_original(c, *out, path);
-    if (!ob_model_has_split(*out))
+    if (!ob_model_has_split(*out)) {
+        note_original(c, *out, path);
         return OB_OK;
+    }
     GO(ob_model_split(&split, *out, in->data, 0, 1, &c->err));
     if (strcmp(ob_split_hash(split), ob_split_hash(in->split)))
         status = cmd_fail(c, OB_EFORMAT,
                           "'%s' has another split (--val %g --split-seed %u) than '%s' (%g, %u)",
                           path, ob_split_fraction(split), ob_split_seed(split), o->model,
                           ob_split_fraction(in->split), ob_split_seed(in->split));
+    else
+        note_original(c, *out, path);
 out:
     ob_split_free(split);
     if (status) {
