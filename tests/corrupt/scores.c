@@ -1,22 +1,15 @@
 /* scores.c - a score file and its description, cut at every length and flipped at every byte. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "common.h"
 
-#include <cmocka.h>
+#include <math.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "base/mem.h"
 #include "score/score.h"
 
 struct pair {
-    char dir[32], path[2][48];
+    char path[2][160];
     unsigned char *data[2]; /* the array, its description */
     size_t n[2];
     struct ob_scores *s;
@@ -36,11 +29,8 @@ static int make(void **state)
 {
     struct pair *p = calloc(1, sizeof(*p));
 
-    strcpy(p->dir, "/tmp/ob-corrupt-XXXXXX");
-    if (!mkdtemp(p->dir))
-        return -1;
-    snprintf(p->path[0], sizeof(p->path[0]), "%s/s.npy", p->dir);
-    snprintf(p->path[1], sizeof(p->path[1]), "%s/s.json", p->dir);
+    scratch_file(p->path[0], sizeof(p->path[0]), "s.npy");
+    scratch_file(p->path[1], sizeof(p->path[1]), "s.json");
     if (ob_scores_new(&p->s, "confidence", "model", 6, NULL))
         return -1;
     for (int i = 0; i < 5; i++)
@@ -72,7 +62,6 @@ static int drop(void **state)
         unlink(p->path[k]);
         free(p->data[k]);
     }
-    rmdir(p->dir);
     ob_scores_free(p->s);
     free(p);
     return 0;

@@ -1,15 +1,8 @@
 /* judge.c - attack, tug of war, correlations, intervals, proxies, score files against Python's. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "common.h"
 
-#include <cmocka.h>
+#include <math.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/npy.h"
@@ -240,14 +233,13 @@ static void numpy_file_is_read(void **state)
 /* What we write is what numpy writes, byte for byte, so numpy reads it. */
 static void our_file_is_numpys(void **state)
 {
-    char dir[] = "/tmp/ob-judge-XXXXXX", path[64], json[64];
+    char path[160], json[160];
     struct ob_file ours, numpys;
     struct ob_scores *s;
 
     (void)state;
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof(path), "%s/s.npy", dir);
-    snprintf(json, sizeof(json), "%s/s.json", dir);
+    scratch_file(path, sizeof(path), "s.npy");
+    scratch_file(json, sizeof(json), "s.json");
     assert_int_equal(ob_scores_read(&s, DIR "numpy.npy", NULL), OB_OK);
     assert_int_equal(ob_scores_write(s, path, NULL), OB_OK);
     assert_int_equal(ob_file_read(&ours, path, 4096, false, NULL), OB_OK);
@@ -259,7 +251,6 @@ static void our_file_is_numpys(void **state)
     ob_scores_free(s);
     unlink(path);
     unlink(json);
-    rmdir(dir);
 }
 
 int main(void)

@@ -1,12 +1,7 @@
 /* u_compare.c - ranks, correlations and their intervals by hand. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "common.h"
 
-#include <cmocka.h>
+#include <math.h>
 
 #include "base/mem.h"
 #include "score/score.h"

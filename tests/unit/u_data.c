@@ -314,7 +314,8 @@ static void synth(void **state)
     check_size(d, 3, 12, 12, 10, 2000, 1000);
     ob_data_free(d);
     must_fail(refuse("synth", "longtale", "", err), OB_EINVAL, "did you mean 'longtail'");
-    must_fail(refuse("synth", "longtail", ",clases=2", err), OB_EINVAL, "there are: train test seed classes");
+    must_fail(refuse("synth", "longtail", ",clases=2", err), OB_EINVAL,
+              "there are: train test seed classes");
     must_fail(refuse("synth", "longtail", ",classes=1", err), OB_EINVAL, "2 to 100");
     must_fail(refuse("synth", "longtail", ",noise=2", err), OB_EINVAL, "noise=2");
     must_fail(refuse("synth", "longtail", ",size=7", err), OB_EINVAL, "8 to 256");

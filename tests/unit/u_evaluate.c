@@ -1,14 +1,7 @@
 /* u_evaluate.c - judging: identities, sums over parts, and every number counted again by hand. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "common.h"
 
-#include <cmocka.h>
+#include <math.h>
 
 #include "base/mem.h"
 #include "judge/judge.h"
@@ -32,36 +25,28 @@ static struct ob_ids *ids_from(const uint32_t *id, size_t n, size_t limit)
     return s;
 }
 
-static void must(int rc, const struct ob_err *err)
-{
-    if (rc)
-        fail_msg("status %d: %s", rc, err->msg);
-}
-
 static int room_open(void **state)
 {
     struct room *r = calloc(1, sizeof(*r));
     struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
-    struct ob_err err = { 0 };
     const struct ob_data_info *i;
     const uint32_t *train;
 
     o.n_threads = 2;
-    must(ob_ctx_new(&r->ctx, &o, &err), &err);
-    must(ob_data_open(&r->d, r->ctx, "synth:longtail,train=60,test=30,classes=3", &err), &err);
-    must(ob_split_new(&r->split, r->d, 0.1, 1, &err), &err);
+    must(ob_ctx_new(&r->ctx, &o, err));
+    must(ob_data_open(&r->d, r->ctx, "synth:longtail,train=60,test=30,classes=3", err));
+    must(ob_split_new(&r->split, r->d, 0.1, 1, err));
     i = ob_data_info(r->d);
     for (uint64_t k = 0; k < N_MODELS; k++) {
         must(ob_model_new(&r->m[k], r->ctx, "cnn,width=0.25", i->channels, i->height, i->width,
-                          i->n_classes, k + 1, &err),
-             &err);
-        must(ob_model_set_normalize(r->m[k], NULL, r->d, &err), &err);
+                          i->n_classes, k + 1, err));
+        must(ob_model_set_normalize(r->m[k], NULL, r->d, err));
     }
     train = ob_ids_list(ob_split_train(r->split));
     r->part[0] = ids_from(train, 8, 60);
     r->part[1] = ids_from(train + 8, 19, 60);
-    must(ob_ids_union(&r->forget, r->part[0], r->part[1], &err), &err);
-    must(ob_ids_minus(&r->retain, ob_split_train(r->split), r->forget, &err), &err);
+    must(ob_ids_union(&r->forget, r->part[0], r->part[1], err));
+    must(ob_ids_minus(&r->retain, ob_split_train(r->split), r->forget, err));
     *state = r;
     return 0;
 }
@@ -87,10 +72,9 @@ static int room_close(void **state)
 static struct ob_eval *judge(struct room *r, const struct ob_model *const *against, size_t n)
 {
     struct ob_eval_set set[2] = { { "low", r->part[0] }, { "high", r->part[1] } };
-    struct ob_err err = { 0 };
     struct ob_eval *e;
 
-    must(ob_evaluate(&e, r->m[0], against, n, r->d, r->split, r->forget, set, 2, &err), &err);
+    must(ob_evaluate(&e, r->m[0], against, n, r->d, r->split, r->forget, set, 2, err));
     return e;
 }
 
@@ -157,9 +141,8 @@ static void parts_make_the_whole(void **state)
 static float *logits_of(struct room *r, int k, enum ob_part part, const struct ob_ids *ids)
 {
     float *z = calloc(ob_ids_n(ids) * 3, sizeof(*z));
-    struct ob_err err = { 0 };
 
-    must(ob_predict(z, NULL, r->m[k], r->d, part, ids, &err), &err);
+    must(ob_predict(z, NULL, r->m[k], r->d, part, ids, err));
     return z;
 }
 
@@ -214,9 +197,8 @@ static double mia(struct room *r, int k)
     double *in = confidences(r, k, OB_TRAIN, r->retain);
     double *out = confidences(r, k, OB_TEST, ob_data_ids(r->d, OB_TEST));
     double *target = confidences(r, k, OB_TRAIN, r->forget), share;
-    struct ob_err err = { 0 };
 
-    must(ob_attack_svc(&share, in, 27, out, 27, target, 27, &err), &err);
+    must(ob_attack_svc(&share, in, 27, out, 27, target, 27, err));
     free(in);
     free(out);
     free(target);
@@ -227,14 +209,13 @@ static double mia(struct room *r, int k)
 static void train(struct room *r, int k, int epochs)
 {
     struct ob_train_opts o = OB_TRAIN_OPTS_INIT;
-    struct ob_err err = { 0 };
 
     ob_recipe_default(&o.recipe, r->d, "cnn");
     o.recipe.epochs = epochs;
     o.recipe.lr = 0.05;
     o.recipe.batch = 16;
     o.seed = 1;
-    must(ob_train(NULL, r->m[k], r->d, r->split, r->retain, &o, &err), &err);
+    must(ob_train(NULL, r->m[k], r->d, r->split, r->retain, &o, err));
 }
 
 static void counted_again(void **state)
@@ -316,10 +297,9 @@ static void accuracies_only(void **state)
 {
     struct room *r = *state;
     const struct ob_model *against[] = { r->m[1] };
-    struct ob_err err = { 0 };
     struct ob_eval *e;
 
-    must(ob_evaluate(&e, r->m[0], against, 1, r->d, NULL, NULL, NULL, 0, &err), &err);
+    must(ob_evaluate(&e, r->m[0], against, 1, r->d, NULL, NULL, NULL, 0, err));
     assert_int_equal(e->n_forget, 0);
     assert_int_equal(e->n_retain, 60);
     assert_int_equal(e->n_val, 0);
@@ -352,14 +332,12 @@ static void refusals(void **state)
     const uint32_t *val = ob_ids_list(ob_split_val(r->split));
     struct ob_ids *outside = ids_from(val, 1, 60);
     struct ob_model *wide;
-    struct ob_err err = { 0 };
 
     refuse(r, NULL, ob_split_train(r->split), NULL, OB_EFORMAT); /* nothing retained */
     refuse(r, NULL, outside, NULL, OB_EFORMAT);                  /* a validation example */
     refuse(r, NULL, r->part[0], r->part[1], OB_EFORMAT);         /* a part of something else */
     refuse(r, NULL, NULL, r->part[1], OB_EINVAL);
-    must(ob_model_new(&wide, r->ctx, "mlp,width=0.1", i->channels, i->height, i->width, 4, 1, &err),
-         &err);
+    must(ob_model_new(&wide, r->ctx, "mlp,width=0.1", i->channels, i->height, i->width, 4, 1, err));
     refuse(r, wide, r->forget, NULL, OB_EFORMAT); /* four classes */
     ob_model_free(wide);
     ob_ids_free(outside);
@@ -394,19 +372,18 @@ static void another_split(void **state)
     struct room *r = *state;
     struct ob_train_opts o = OB_TRAIN_OPTS_INIT;
     struct ob_split *other;
-    struct ob_err err = { 0 };
     struct ob_eval *e;
     const struct ob_model *against = r->m[2];
 
     ob_recipe_default(&o.recipe, r->d, "cnn");
     o.recipe.epochs = 1;
     o.seed = 1;
-    must(ob_split_new(&other, r->d, 0.1, 2, &err), &err);
-    must(ob_train(NULL, r->m[1], r->d, other, ob_split_train(other), &o, &err), &err);
+    must(ob_split_new(&other, r->d, 0.1, 2, err));
+    must(ob_train(NULL, r->m[1], r->d, other, ob_split_train(other), &o, err));
     refuse(r, r->m[1], r->forget, NULL, OB_EFORMAT);
     ob_split_free(other);
     train(r, 2, 1);
-    must(ob_evaluate(&e, r->m[0], &against, 1, r->d, r->split, r->forget, NULL, 0, &err), &err);
+    must(ob_evaluate(&e, r->m[0], &against, 1, r->d, r->split, r->forget, NULL, 0, err));
     ob_eval_free(e);
 }
 

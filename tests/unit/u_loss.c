@@ -1,12 +1,7 @@
 /* u_loss.c - losses against values worked out by hand, gradients against central differences. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "common.h"
 
-#include <cmocka.h>
+#include <math.h>
 
 #include "base/rng.h"
 #include "nn/model.h"

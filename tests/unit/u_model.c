@@ -1,12 +1,7 @@
 /* u_model.c - models in memory: first weights, copies, identity, metadata, normalisation. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "common.h"
 
-#include <cmocka.h>
+#include <math.h>
 
 #include "base/mem.h"
 #include "nn/model.h"

@@ -1,11 +1,5 @@
 /* u_net.c - shapes, names, counts and texts of the architectures. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "common.h"
 
 #include "nn/net.h"
 

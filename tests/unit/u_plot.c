@@ -1,12 +1,7 @@
 /* u_plot.c - ticks, escaping, and figures whose tags close and whose marks stand where they must. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "common.h"
 
-#include <cmocka.h>
+#include <math.h>
 
 #include "work/plot.h"
 

@@ -1,11 +1,6 @@
 /* u_png.c - pictures, taken apart by hand: base64, chunks with their sums, pixels. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "common.h"
 
-#include <cmocka.h>
 #include <zlib.h>
 
 #include "base/err.h"

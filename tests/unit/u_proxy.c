@@ -1,13 +1,7 @@
 /* u_proxy.c - scores of a finished model: each value by hand, holes where nobody asked. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "common.h"
 
-#include <cmocka.h>
+#include <math.h>
 
 #include "score/score.h"
 
@@ -20,25 +14,17 @@ struct room {
     struct ob_model *m;
 };
 
-static void must(int rc, const struct ob_err *err)
-{
-    if (rc)
-        fail_msg("status %d: %s", rc, err->msg);
-}
-
 static int room_open(void **state)
 {
     struct room *r = calloc(1, sizeof(*r));
     struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
-    struct ob_err err = { 0 };
     const struct ob_data_info *i;
 
-    must(ob_ctx_new(&r->ctx, &o, &err), &err);
-    must(ob_data_open(&r->d, r->ctx, "synth:longtail,train=60,test=30,classes=3", &err), &err);
-    must(ob_split_new(&r->split, r->d, 0.2, 1, &err), &err);
+    must(ob_ctx_new(&r->ctx, &o, err));
+    must(ob_data_open(&r->d, r->ctx, "synth:longtail,train=60,test=30,classes=3", err));
+    must(ob_split_new(&r->split, r->d, 0.2, 1, err));
     i = ob_data_info(r->d);
-    must(ob_model_new(&r->m, r->ctx, "mlp,width=0.1", i->channels, i->height, i->width, C, 3, &err),
-         &err);
+    must(ob_model_new(&r->m, r->ctx, "mlp,width=0.1", i->channels, i->height, i->width, C, 3, err));
     *state = r;
     return 0;
 }
@@ -76,11 +62,10 @@ static void one_kind(struct room *r, const char *kind, int raw, const float *z)
     const struct ob_ids *train = ob_split_train(r->split);
     const struct ob_scores_info *i;
     struct ob_scores *s;
-    struct ob_err err = { 0 };
     char digest[65];
 
-    must(ob_scores_from_model(&s, r->m, r->d, train, kind, raw, &err), &err);
-    must(ob_model_digest(r->m, digest, &err), &err);
+    must(ob_scores_from_model(&s, r->m, r->d, train, kind, raw, err));
+    must(ob_model_digest(r->m, digest, err));
     i = ob_scores_info(s);
     assert_string_equal(i->kind, kind);
     assert_string_equal(i->source, "model");
@@ -111,9 +96,8 @@ static void every_kind(void **state)
     struct room *r = *state;
     const struct ob_ids *train = ob_split_train(r->split);
     float *z = calloc(ob_ids_n(train) * C, sizeof(*z));
-    struct ob_err err = { 0 };
 
-    must(ob_predict(z, NULL, r->m, r->d, OB_TRAIN, train, &err), &err);
+    must(ob_predict(z, NULL, r->m, r->d, OB_TRAIN, train, err));
     for (int k = 0; k < 3; k++)
         for (int raw = 0; raw < 2; raw++)
             one_kind(r, kind[k], raw, z);

@@ -1,13 +1,8 @@
 /* u_report.c - a page from a record; damaged records; names that try to be markup. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "common.h"
+
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <jansson.h>
 
 #include "base/io.h"
@@ -16,7 +11,7 @@
 static const char fixture[] = "tests/data/demo-record.json";
 
 struct paths {
-    char folder[64], json[96], html[96];
+    char json[160], html[160];
 };
 
 static int setup(void **state)
@@ -25,13 +20,8 @@ static int setup(void **state)
 
     if (!p)
         return -1;
-    strcpy(p->folder, "/tmp/oubli-report-XXXXXX");
-    if (!mkdtemp(p->folder))
-        return -1;
-    strcpy(p->json, p->folder);
-    strcat(p->json, "/r.json");
-    strcpy(p->html, p->folder);
-    strcat(p->html, "/r.html");
+    scratch_file(p->json, sizeof(p->json), "r.json");
+    scratch_file(p->html, sizeof(p->html), "r.html");
     *state = p;
     return 0;
 }
@@ -42,7 +32,6 @@ static int teardown(void **state)
 
     unlink(p->json);
     unlink(p->html);
-    rmdir(p->folder);
     free(p);
     return 0;
 }

@@ -1,10 +1,5 @@
 /* u_rng.c - the generator against its published vector, and the shape of its numbers. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "common.h"
 
 #include "base/rng.h"
 

@@ -1,15 +1,8 @@
 /* u_scores.c - score files and what stands beside them; scores from learning events. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "common.h"
 
-#include <cmocka.h>
+#include <math.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "base/mem.h"
@@ -18,18 +11,15 @@
 #include "score/score.h"
 
 struct folder {
-    char dir[32], npy[48], json[48];
+    char npy[160], json[160];
 };
 
 static int open_folder(void **state)
 {
     struct folder *f = calloc(1, sizeof(*f));
 
-    strcpy(f->dir, "/tmp/ob-scores-XXXXXX");
-    if (!mkdtemp(f->dir))
-        return -1;
-    snprintf(f->npy, sizeof(f->npy), "%s/s.npy", f->dir);
-    snprintf(f->json, sizeof(f->json), "%s/s.json", f->dir);
+    scratch_file(f->npy, sizeof(f->npy), "s.npy");
+    scratch_file(f->json, sizeof(f->json), "s.json");
     *state = f;
     return 0;
 }
@@ -40,7 +30,6 @@ static int close_folder(void **state)
 
     unlink(f->npy);
     unlink(f->json);
-    rmdir(f->dir);
     free(f);
     return 0;
 }

@@ -1,12 +1,7 @@
 /* u_select.c - every rule of selection, with ties, holes and refusals. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "common.h"
 
-#include <cmocka.h>
+#include <math.h>
 
 #include "base/mem.h"
 #include "score/score.h"

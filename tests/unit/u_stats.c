@@ -1,11 +1,7 @@
 /* u_stats.c - t points against printed tables, intervals by hand. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "common.h"
 
-#include <cmocka.h>
+#include <math.h>
 
 #include "judge/judge.h"
 
