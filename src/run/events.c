@@ -5,9 +5,11 @@
  * its training step (train-mode batch-norm, before the update); the score is the mean over epochs.
  *
  * File: .npz with ids int64; confidence, max_confidence, neg_entropy, accuracy, loss float32 (means
- * over epochs, one per id); epochs and n (examples in the training file), int64 scalars.
+ * over epochs, one per id); epochs and n (examples in the training file), int64 scalars; data, the
+ * hash of the data set (64 hex digits as bytes), where it is known.
  */
 #include <math.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/npy.h"
@@ -112,7 +114,8 @@ int ob_events_write(const struct ob_events *e, const char *path, struct ob_err *
     float *mean[5] = { NULL };
     const char *name[5];
     double *value[5];
-    struct ob_npz_item item[8];
+    struct ob_npz_item item[9];
+    size_t n_items = 8;
     int rc;
 
     arrays(e, name, value);
@@ -128,7 +131,9 @@ int ob_events_write(const struct ob_events *e, const char *path, struct ob_err *
     }
     item[6] = (struct ob_npz_item){ "epochs", "<i8", { 0 }, 0, &epochs };
     item[7] = (struct ob_npz_item){ "n", "<i8", { 0 }, 0, &n_file };
-    rc = ob_npz_write(path, item, 8, err);
+    if (e->data[0])
+        item[n_items++] = (struct ob_npz_item){ "data", "|u1", { strlen(e->data) }, 1, e->data };
+    rc = ob_npz_write(path, item, n_items, err);
 out:
     ob_free(ids);
     for (int k = 0; k < 5; k++)
@@ -177,6 +182,22 @@ static int read_ids(struct ob_ids **out, const struct ob_npz *z, size_t limit, c
     return rc;
 }
 
+/* Older files do not say which data they are of. */
+static int read_data(char hash[65], const struct ob_npz *z, const char *path, struct ob_err *err)
+{
+    const struct ob_npy *a = ob_npz_find(z, "data");
+
+    if (!a)
+        return OB_OK;
+    if (strcmp(a->type, "|u1") || a->rank != 1 || a->n != 64)
+        return ob_fail(err, OB_EFORMAT, "'%s': 'data' is not the hash of a data set", path);
+    memcpy(hash, a->data, 64);
+    for (int i = 0; i < 64; i++)
+        if (!strchr("0123456789abcdef", hash[i]) || !hash[i])
+            return ob_fail(err, OB_EFORMAT, "'%s': 'data' is not the hash of a data set", path);
+    return OB_OK;
+}
+
 int ob_events_read(struct ob_events **out, const char *path, struct ob_err *err)
 {
     struct ob_npz z = { 0 };
@@ -194,6 +215,7 @@ int ob_events_read(struct ob_events **out, const char *path, struct ob_err *err)
     OB_GO(read_ids(&ids, &z, (size_t)n_file, path, err));
     OB_GO(ob_events_new(&e, ids, (size_t)n_file, err));
     e->epochs = epochs;
+    OB_GO(read_data(e->data, &z, path, err));
     arrays(e, name, value);
     for (int k = 0; k < 5; k++) {
         const struct ob_npy *a = ob_npz_find(&z, name[k]);

@@ -72,6 +72,14 @@ static int settings_text(struct training *t, const struct ob_data *d, const stru
     return t->settings ? OB_OK : ob_fail(err, OB_ENOMEM, "out of memory");
 }
 
+static int record_events(struct training *t, const struct ob_data *d, const struct ob_ids *use,
+                         struct ob_err *err)
+{
+    OB_TRY(ob_events_new(&t->events, use, d->ex[OB_TRAIN].n, err));
+    memcpy(t->events->data, d->info.hash, sizeof(t->events->data));
+    return OB_OK;
+}
+
 static int prepare(struct training *t, const struct ob_data *d, const struct ob_ids *use,
                    struct ob_err *err)
 {
@@ -88,7 +96,7 @@ static int prepare(struct training *t, const struct ob_data *d, const struct ob_
     OB_TRY(ob_block_new(&t->grads, t->model->net->n_params, err));
     OB_TRY(ob_block_new(&t->dlogits, (size_t)batch * (size_t)t->model->net->n_classes, err));
     if (t->opts->events)
-        OB_TRY(ob_events_new(&t->events, use, d->ex[OB_TRAIN].n, err));
+        OB_TRY(record_events(t, d, use, err));
     return OB_OK;
 }
 

@@ -39,6 +39,7 @@ struct ob_events {
     size_t n_file;            /* examples in the training file */
     const struct ob_ids *ids; /* borrowed while training; a read object owns own_ids */
     struct ob_ids *own_ids;
+    char data[65]; /* hash of the data, as in ob_data_info; "": not known */
     int64_t epochs;
     double *confidence, *max_confidence, *neg_entropy, *accuracy,
         *loss; /* sums over epochs, by rank in ids */

@@ -74,7 +74,10 @@ int ob_scores_from_events(struct ob_scores **out, const struct ob_events *e, con
     }
     ob_scores_count(s);
     s->info.raw = raw != 0;
-    rc = set_origin(s, json_pack("{s:I}", "epochs", (json_int_t)e->epochs), err);
+    rc = set_origin(s,
+                    json_pack("{s:I,s:s*}", "epochs", (json_int_t)e->epochs, "data",
+                              e->data[0] ? e->data : NULL),
+                    err);
     if (rc) {
         ob_scores_free(s);
         return rc;

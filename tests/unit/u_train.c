@@ -213,6 +213,7 @@ static void events_file(void **state)
     must(ob_events_read(&r, path, err));
     assert_int_equal(r->epochs, 2);
     assert_int_equal(r->n_file, 200);
+    assert_string_equal(r->data, ob_data_info(w.data)->hash);
     assert_true(ob_ids_equal(r->own_ids, e->ids));
     for (size_t i = 0; i < e->ids->n; i++)
         assert_true(fabs(r->loss[i] - e->loss[i]) < 1e-5 * (1 + fabs(e->loss[i])));
