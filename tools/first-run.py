@@ -80,6 +80,11 @@ class Study:
             self.oubli("train", "--data", self.data, "--arch", self.arch, *self.train, "--val", "0.1",
                        "--seed", str(train_seed), "--resume", "--json", *more, "-o", path,
                        "--force", keep=path.replace(".safetensors", ".json"))
+        with open(path.replace(".safetensors", ".json")) as f:
+            accuracy = json.load(f)["final"]["accuracy"]
+        if accuracy < 0.99:
+            raise RuntimeError(f"{path} reached {100 * accuracy:.1f} % on its training part: a model "
+                               "that does not fit does not memorize; change the recipe")
 
     def start(self, seed):
         """Original, score, forget set, two retrained models."""
