@@ -5,7 +5,7 @@
 #ifndef OB_BASE_NPY_H
 #define OB_BASE_NPY_H
 
-#include "base/io.h"
+#include "base/zip.h"
 
 #define OB_NPY_RANK 4
 
@@ -31,10 +31,10 @@ int ob_npy_write(const char *path, const char *type, const size_t *shape, int ra
 struct ob_npz_entry {
     char name[64]; /* without ".npy" */
     struct ob_npy array;
-    unsigned char *own; /* unpacked bytes, when the entry was deflated */
 };
 struct ob_npz {
     struct ob_file file;
+    struct ob_zip zip;
     struct ob_npz_entry *entry;
     size_t n;
 };
