@@ -24,13 +24,34 @@ static struct table *head(void)
     return t;
 }
 
+/* `a` NULL: the network does not take such images. */
 static void row(struct table *t, const char *name, const struct ob_arch_info *a)
 {
     table_cell(t, "%s", name);
+    if (!a) {
+        for (int i = 0; i < 3; i++)
+            table_cell(t, "-");
+        table_cell(t, "not for images of this size");
+        return;
+    }
     table_cell(t, "%zu", a->n_params);
     table_cell(t, "%d", a->n_features);
     table_cell(t, "%.2f M", a->macs / 1e6);
-    table_cell(t, "%s", a->about ? a->about : "");
+    table_cell(t, "%s", a->about);
+}
+
+/* Does any of them take such images? What none takes is said as an error. */
+static int check(struct cmd *c, int channels, int size, int classes)
+{
+    struct ob_err first = { 0 };
+    struct ob_arch_info a;
+    const char *name;
+
+    for (size_t i = 0; (name = ob_arch_at(i)); i++)
+        if (!ob_arch_describe(&a, name, channels, size, size, classes, &first))
+            return OB_OK;
+    c->err = first;
+    return first.code;
 }
 
 int cmd_archs(struct cmd *c, int argc, const char **argv)
@@ -42,22 +63,22 @@ int cmd_archs(struct cmd *c, int argc, const char **argv)
         { "classes", 0, OPT_INT, &classes, "classes (default 10)", "N" },
         { 0 },
     };
-    struct ob_arch_info a;
     struct table *t;
     json_t *all;
     const char *name;
 
     TRY(cmd_parse(c, options, argc, argv));
-    for (size_t i = 0; (name = ob_arch_at(i)); i++)
-        TRY(ob_arch_describe(&a, name, channels, size, size, classes, &c->err));
+    TRY(check(c, channels, size, classes));
     all = c->json ? json_array() : NULL;
     t = c->json ? NULL : head();
     for (size_t i = 0; (name = ob_arch_at(i)); i++) {
-        TRY(ob_arch_describe(&a, name, channels, size, size, classes, &c->err));
-        if (c->json)
+        struct ob_arch_info a;
+        int fits = !ob_arch_describe(&a, name, channels, size, size, classes, NULL);
+
+        if (c->json && fits)
             json_array_append_new(all, arch_json(name, &a));
-        else
-            row(t, name, &a);
+        else if (!c->json)
+            row(t, name, fits ? &a : NULL);
     }
     if (c->json)
         return print_json(c, all);

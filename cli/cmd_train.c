@@ -313,8 +313,8 @@ int cmd_train(struct cmd *c, int argc, const char **argv)
     const struct opt options[] = {
         { "data", 'd', OPT_TEXT, &t.data, "the data set: idx:DIR, cifar10:DIR, npy:DIR, synth:...",
           "SPEC" },
-        { "arch", 'a', OPT_TEXT, &t.arch, "the network: cnn, resnet20, mlp, cnn,width=0.5 ...",
-          "NAME" },
+        { "arch", 'a', OPT_TEXT, &t.arch,
+          "the network: resnet18, cnn, resnet20,width=0.5 ... (see archs)", "NAME" },
         { "output", 'o', OPT_TEXT, &t.output, "the model to write (.safetensors)", "FILE" },
         { "exclude", 'x', OPT_TEXT, &t.exclude, "ids of examples to leave out", "IDS" },
         { "events", 'e', OPT_TEXT, &t.events, "record what each example went through (.npz)",

@@ -88,13 +88,13 @@ static void add_backward(void *step, size_t i, int worker)
 static size_t largest(const struct ref_step *s, const float *x, int c, int oy, int ox)
 {
     const struct ob_node *d = ref_node(s), *in = ref_source(s, 0);
-    size_t corner = ((size_t)c * (size_t)in->h + (size_t)(oy * d->stride)) * (size_t)in->w +
-                    (size_t)(ox * d->stride);
-    size_t best = corner;
+    struct ob_window row = ob_max_window(d, oy, in->h), column = ob_max_window(d, ox, in->w);
+    size_t plane = (size_t)c * (size_t)in->h * (size_t)in->w;
+    size_t best = plane + (size_t)(row.first * in->w + column.first);
 
-    for (int ky = 0; ky < d->kernel; ky++)
-        for (int kx = 0; kx < d->kernel; kx++) {
-            size_t p = corner + (size_t)ky * (size_t)in->w + (size_t)kx;
+    for (int y = row.first; y < row.end; y++)
+        for (int px = column.first; px < column.end; px++) {
+            size_t p = plane + (size_t)(y * in->w + px);
 
             if (x[p] > x[best] || x[p] != x[p])
                 best = p;
@@ -133,31 +133,44 @@ static void maxpool_backward(void *step, size_t i, int worker)
 static void avgpool_forward(void *step, size_t i, int worker)
 {
     const struct ref_step *s = step;
-    const struct ob_node *in = ref_source(s, 0);
+    const struct ob_node *d = ref_node(s), *in = ref_source(s, 0);
     const float *x = ref_x(s, 0, i);
-    int area = in->h * in->w;
+    float *y = ref_y(s, i);
 
     (void)worker;
-    for (int c = 0; c < in->c; c++) {
-        double sum = 0;
+    for (int c = 0; c < d->c; c++, x += in->h * in->w)
+        for (int oy = 0; oy < d->h; oy++)
+            for (int ox = 0; ox < d->w; ox++) {
+                struct ob_window row = ob_avg_window(oy, d->h, in->h);
+                struct ob_window column = ob_avg_window(ox, d->w, in->w);
+                double sum = 0;
 
-        for (int p = 0; p < area; p++)
-            sum += *x++;
-        ref_y(s, i)[c] = (float)(sum / area);
-    }
+                for (int py = row.first; py < row.end; py++)
+                    for (int px = column.first; px < column.end; px++)
+                        sum += x[py * in->w + px];
+                *y++ = (float)(sum / ((row.end - row.first) * (column.end - column.first)));
+            }
 }
 
 static void avgpool_backward(void *step, size_t i, int worker)
 {
     const struct ref_step *s = step;
-    const struct ob_node *in = ref_source(s, 0);
+    const struct ob_node *d = ref_node(s), *in = ref_source(s, 0);
+    const double *dy = ref_dy(s, i);
     double *dx = ref_dx(s, 0, i);
-    int area = in->h * in->w;
 
     (void)worker;
-    for (int c = 0; c < in->c; c++)
-        for (int p = 0; p < area; p++)
-            *dx++ += ref_dy(s, i)[c] / area;
+    for (int c = 0; c < d->c; c++, dx += in->h * in->w)
+        for (int oy = 0; oy < d->h; oy++)
+            for (int ox = 0; ox < d->w; ox++, dy++) {
+                struct ob_window row = ob_avg_window(oy, d->h, in->h);
+                struct ob_window column = ob_avg_window(ox, d->w, in->w);
+                double share = *dy / ((row.end - row.first) * (column.end - column.first));
+
+                for (int py = row.first; py < row.end; py++)
+                    for (int px = column.first; px < column.end; px++)
+                        dx[py * in->w + px] += share;
+            }
 }
 
 /* The place in the output that takes input pixel (c, y, x), both multiples of the stride. */

@@ -2,41 +2,86 @@
 #include "nn/infer.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
 
-/* How a network shows itself in its tensors. */
+#define N_HINTS 4
+
+/* How a network shows itself in its tensors. Of those that fit, the first is meant. */
 struct family {
-    const char *name;
-    const char *has, *has_not[2]; /* tensors that tell it from others */
-    const char *first;            /* its second dimension: channels; NULL: it does not say */
-    const char *widest;           /* its first dimension: the largest hidden width */
-    int width;                    /* of that tensor at factor 1 */
-    const char *last;             /* its first dimension: classes */
+    const char *name; /* with its option, without a width */
+    const char *has[2], *has_not[2];
+    const char *first; /* its second dimension: channels; NULL: it does not say */
+    int kernel;        /* its third dimension; 0: any */
+    /* The first dimension of each is a scaled hidden width; `width` is that at factor 1. */
+    struct {
+        const char *tensor;
+        int width;
+    } hint[N_HINTS];  /* the largest first */
+    const char *last; /* its first dimension: classes */
+    int side;         /* of the images, where nothing says it; 0: the tensors do */
 };
 
+#define RESNET18                                                                                   \
+    .has = { "layer4.1.conv2.weight" },                                                            \
+    .has_not = { "layer1.2.conv1.weight", "layer1.0.conv3.weight" }, .first = "conv1.weight",      \
+    .hint = { { "layer4.1.conv2.weight", 512 },                                                    \
+              { "layer3.1.conv2.weight", 256 },                                                    \
+              { "layer2.1.conv2.weight", 128 },                                                    \
+              { "conv1.weight", 64 } },                                                            \
+    .last = "fc.weight"
+#define RESNET50                                                                                   \
+    .has = { "layer3.5.conv3.weight", "layer4.2.conv3.weight" },                                   \
+    .has_not = { "layer2.4.conv1.weight", "layer3.6.conv1.weight" }, .first = "conv1.weight",      \
+    .hint = { { "layer4.2.conv2.weight", 512 },                                                    \
+              { "layer3.5.conv2.weight", 256 },                                                    \
+              { "layer2.3.conv2.weight", 128 },                                                    \
+              { "conv1.weight", 64 } },                                                            \
+    .last = "fc.weight"
+#define VGG16                                                                                      \
+    .first = "features.0.weight",                                                                  \
+    .hint = { { "features.24.weight", 512 },                                                       \
+              { "features.14.weight", 256 },                                                       \
+              { "features.7.weight", 128 },                                                        \
+              { "features.0.weight", 64 } },                                                       \
+    .side = 32
+
 static const struct family families[] = {
+    { .name = "resnet18", .kernel = 3, RESNET18, .side = 32 },
+    { .name = "resnet18,stem=imagenet", .kernel = 7, RESNET18, .side = 224 },
+    { .name = "resnet50", .kernel = 3, RESNET50, .side = 32 },
+    { .name = "resnet50,stem=imagenet", .kernel = 7, RESNET50, .side = 224 },
+    { .name = "vgg16",
+      .has = { "features.40.weight", "classifier.4.weight" },
+      .has_not = { "classifier.5.weight", "classifier.6.weight" },
+      VGG16,
+      .last = "classifier.4.weight" },
+    { .name = "vgg16,head=lth",
+      .has = { "features.40.weight", "classifier.weight" },
+      VGG16,
+      .last = "classifier.weight" },
     { .name = "resnet20",
-      .has = "layer3.2.conv2.weight",
+      .has = { "layer3.2.conv2.weight" },
       .has_not = { "layer3.3.conv1.weight", "layer4.0.conv1.weight" },
       .first = "conv1.weight",
-      .widest = "layer3.2.conv2.weight",
-      .width = 64,
-      .last = "fc.weight" },
+      .hint = { { "layer3.2.conv2.weight", 64 },
+                { "layer2.2.conv2.weight", 32 },
+                { "conv1.weight", 16 } },
+      .last = "fc.weight",
+      .side = 32 },
     { .name = "cnn",
-      .has = "conv3.weight",
+      .has = { "conv3.weight" },
       .has_not = { "layer1.0.conv1.weight", "conv4.weight" },
       .first = "conv1.weight",
-      .widest = "conv3.weight",
-      .width = 128,
+      .hint = { { "conv3.weight", 128 }, { "conv2.weight", 64 }, { "conv1.weight", 32 } },
       .last = "fc.weight" },
     { .name = "mlp",
-      .has = "fc3.weight",
+      .has = { "fc3.weight" },
       .has_not = { "conv1.weight", "fc4.weight" },
-      .widest = "fc1.weight",
-      .width = 256,
+      .hint = { { "fc1.weight", 256 } },
       .last = "fc3.weight" },
 };
 #define N_FAMILIES (sizeof(families) / sizeof(families[0]))
@@ -53,21 +98,28 @@ static int dim(const struct ob_tensors *t, const char *name, int i)
     return x && i < x->rank && x->shape[i] <= 1 << 24 ? (int)x->shape[i] : 0;
 }
 
+static bool fits(const struct family *f, const struct ob_tensors *t)
+{
+    for (int i = 0; i < 2; i++)
+        if ((f->has[i] && !obi_tensors_find(t, f->has[i])) ||
+            (f->has_not[i] && obi_tensors_find(t, f->has_not[i])))
+            return false;
+    return !f->kernel || dim(t, f->first, 2) == f->kernel;
+}
+
 static const struct family *family_of_tensors(const struct ob_tensors *t)
 {
-    for (size_t i = 0; i < N_FAMILIES; i++) {
-        const struct family *f = &families[i];
-
-        if (obi_tensors_find(t, f->has) && !obi_tensors_find(t, f->has_not[0]) &&
-            !obi_tensors_find(t, f->has_not[1]))
-            return f;
-    }
+    for (size_t i = 0; i < N_FAMILIES; i++)
+        if (fits(&families[i], t))
+            return &families[i];
     return NULL;
 }
 
+/* `arch` is canonical: a width stands at its end. */
 static const struct family *family_of_arch(const char *arch)
 {
-    size_t n = strcspn(arch, ",");
+    const char *width = strstr(arch, ",width=");
+    size_t n = width ? (size_t)(width - arch) : strlen(arch);
 
     for (size_t i = 0; i < N_FAMILIES; i++)
         if (strlen(families[i].name) == n && !strncmp(families[i].name, arch, n))
@@ -86,24 +138,49 @@ static int canonical(char out[64], const char *arch, struct ob_err *err)
     return OB_OK;
 }
 
+/* A factor that gives every hidden width that the tensors have: 8 n = max(8, 8 floor(w F / 8 + 1/2))
+ * says (8 n - 4) / w <= F < (8 n + 4) / w. 0: there is none. */
+static double infer_factor(const struct family *f, const struct ob_tensors *t)
+{
+    double low = 0, high = INFINITY, simple;
+
+    for (int i = 0; i < N_HINTS && f->hint[i].tensor; i++) {
+        int width = dim(t, f->hint[i].tensor, 0);
+
+        if (width < 8 || width % 8)
+            return 0;
+        if (width > 8)
+            low = fmax(low, (double)(width - 4) / f->hint[i].width);
+        high = fmin(high, (double)(width + 4) / f->hint[i].width);
+    }
+    if (low <= 1 && 1 < high)
+        return 1;
+    simple = (double)dim(t, f->hint[0].tensor, 0) / f->hint[0].width;
+    if (low <= simple && simple < high)
+        return simple;
+    return low < high ? (low + high) / 2 : 0;
+}
+
 static int infer_arch(char out[64], const struct ob_tensors *t, struct ob_err *err)
 {
     const struct family *f = family_of_tensors(t);
     char text[64];
-    int width;
+    double factor;
 
     if (!f)
         return ob_fail(err, OB_EFORMAT,
                        "'%s': its tensors ('%s' ...) are not those of a known architecture",
                        t->file.path, t->t[0].label);
-    width = dim(t, f->widest, 0);
-    if (width == f->width)
+    factor = infer_factor(f, t);
+    if (factor == 1)
         snprintf(text, sizeof(text), "%s", f->name);
     else
-        snprintf(text, sizeof(text), "%s,width=%g", f->name, (double)width / f->width);
-    if (canonical(out, text, NULL))
-        return obi_tensor_fail(err, t, f->widest, "no '%s' has a first dimension of %d", f->name,
-                               width);
+        snprintf(text, sizeof(text), "%s,width=%g", f->name, factor);
+    if (factor == 0 || canonical(out, text, NULL))
+        return obi_tensor_fail(err, t, f->hint[0].tensor,
+                               "no width of '%s' gives a first dimension of %d here and those of "
+                               "the other tensors",
+                               f->name, dim(t, f->hint[0].tensor, 0));
     return OB_OK;
 }
 
@@ -176,7 +253,7 @@ static int square_root(int n)
 static void infer_channels(struct sizes *s, const struct family *f, const struct ob_tensors *t,
                            const struct ob_load_opts *o)
 {
-    int inputs = dim(t, f->widest, 1);
+    int inputs = dim(t, f->hint[0].tensor, 1);
 
     if (!s->c && f->first)
         s->c = dim(t, f->first, 1);
@@ -191,15 +268,15 @@ static void infer_channels(struct sizes *s, const struct family *f, const struct
 /* Square images, where nothing says otherwise. */
 static void infer_side(struct sizes *s, const struct family *f, const struct ob_tensors *t)
 {
-    int side = 32, inputs = 0;
+    int side = f->side, inputs = 0;
 
     if (!strcmp(f->name, "cnn")) { /* fc reads width x floor(h / 8) x floor(w / 8) */
-        int width = dim(t, f->widest, 0);
+        int width = dim(t, f->hint[0].tensor, 0);
 
         inputs = dim(t, f->last, 1);
         side = width && inputs % width == 0 ? 8 * square_root(inputs / width) : 0;
     } else if (!strcmp(f->name, "mlp")) {
-        inputs = dim(t, f->widest, 1);
+        inputs = dim(t, f->hint[0].tensor, 1);
         side = inputs % s->c == 0 ? square_root(inputs / s->c) : 0;
     }
     s->h = s->w = side;
@@ -232,8 +309,8 @@ int obi_infer_net(struct ob_net **out, const struct ob_tensors *t, const struct 
     OB_TRY(choose_arch(arch, t, o->arch, err));
     f = family_of_arch(arch);
     OB_ASSERT(err, f);
-    if (!dim(t, f->widest, 0) || !dim(t, f->last, 0))
-        return obi_tensor_fail(err, t, dim(t, f->widest, 0) ? f->last : f->widest,
+    if (!dim(t, f->hint[0].tensor, 0) || !dim(t, f->last, 0))
+        return obi_tensor_fail(err, t, dim(t, f->hint[0].tensor, 0) ? f->last : f->hint[0].tensor,
                                "missing or empty, '%s' needs it", arch);
     OB_TRY(read_meta(&s, t, err));
     infer_channels(&s, f, t, o);

@@ -94,6 +94,9 @@ static void init_view(float *x, const struct ob_view *v, struct ob_rng r)
         case OB_INIT_UNIFORM:
             x[i] = bound * (2 * ob_rng_uniform(&r) - 1);
             break;
+        case OB_INIT_SMALL:
+            x[i] = 0.01f * ob_rng_normal(&r);
+            break;
         }
 }
 

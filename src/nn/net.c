@@ -158,7 +158,7 @@ int ob_net_conv(struct ob_net *n, const char *name, int in, int out_channels, in
                                           .init = init,
                                           .fan = (fan_out ? out_channels : a->c) * area });
     if (bias)
-        d.bias = add_vector(n, name, "bias", OB_PARAM, out_channels, OB_INIT_UNIFORM, a->c * area);
+        d.bias = add_vector(n, name, "bias", OB_PARAM, out_channels, OB_INIT_ZERO, 0);
     return add_node(n, d);
 }
 
@@ -196,24 +196,27 @@ int ob_net_add(struct ob_net *n, int a, int b)
     return add_node(n, like(x, OB_OP_ADD, a, b));
 }
 
-int ob_net_maxpool(struct ob_net *n, int in, int kernel, int stride)
+int ob_net_maxpool(struct ob_net *n, int in, int kernel, int stride, int pad)
 {
     const struct ob_node *a = at(n, in);
     struct ob_node d;
 
     if (!a)
         return -1;
-    if (a->h < kernel || a->w < kernel)
+    if (2 * pad > kernel) /* a window could lie outside altogether */
+        return fail(n, OB_EBUG);
+    if (a->h + 2 * pad < kernel || a->w + 2 * pad < kernel)
         return fail(n, OB_EINVAL);
     d = like(a, OB_OP_MAXPOOL, in, -1);
     d.kernel = kernel;
     d.stride = stride;
-    d.h = (a->h - kernel) / stride + 1;
-    d.w = (a->w - kernel) / stride + 1;
+    d.pad = pad;
+    d.h = (a->h + 2 * pad - kernel) / stride + 1;
+    d.w = (a->w + 2 * pad - kernel) / stride + 1;
     return add_node(n, d);
 }
 
-int ob_net_avgpool(struct ob_net *n, int in)
+int ob_net_avgpool(struct ob_net *n, int in, int side)
 {
     const struct ob_node *a = at(n, in);
     struct ob_node d;
@@ -221,7 +224,7 @@ int ob_net_avgpool(struct ob_net *n, int in)
     if (!a)
         return -1;
     d = like(a, OB_OP_AVGPOOL, in, -1);
-    d.h = d.w = 1;
+    d.h = d.w = side;
     return add_node(n, d);
 }
 
@@ -276,7 +279,8 @@ int ob_net_linear(struct ob_net *n, const char *name, int in, int out, enum ob_i
         n, name, "weight",
         (struct ob_view){
             .block = OB_PARAM, .rank = 2, .shape = { out, a->c }, .init = init, .fan = a->c });
-    d.bias = add_vector(n, name, "bias", OB_PARAM, out, OB_INIT_UNIFORM, a->c);
+    d.bias = add_vector(n, name, "bias", OB_PARAM, out,
+                        init == OB_INIT_SMALL ? OB_INIT_ZERO : OB_INIT_UNIFORM, a->c);
     return add_node(n, d);
 }
 

@@ -17,8 +17,10 @@ enum ob_op {
     OB_OP_BATCHNORM, /* eps 1e-5, momentum 0.1 */
     OB_OP_RELU,
     OB_OP_ADD,      /* in[0] + in[1] */
-    OB_OP_MAXPOOL,  /* kernel, stride; no padding; floor. Ties: the first in row-major order */
-    OB_OP_AVGPOOL,  /* over the whole map: C x 1 x 1 */
+    OB_OP_MAXPOOL,  /* kernel, stride, pad: what lies outside never wins; floor. Ties: the first in
+                       row-major order */
+    OB_OP_AVGPOOL,  /* to h x w whatever the input: window i of n over a length of m runs from
+                       floor(i m / n) to ceil((i + 1) m / n) */
     OB_OP_SHORTCUT, /* option A: every stride-th pixel from 0, `front` zero channels before, the
                         rest after */
     OB_OP_FLATTEN,  /* C, H, W order: (C*H*W) x 1 x 1 */
@@ -41,7 +43,8 @@ enum ob_init {
     OB_INIT_ZERO,
     OB_INIT_ONE,
     OB_INIT_KAIMING, /* normal, std = sqrt(2 / fan) */
-    OB_INIT_UNIFORM  /* U(-1/sqrt(fan), 1/sqrt(fan)): PyTorch's default of linear layers */
+    OB_INIT_UNIFORM, /* U(-1/sqrt(fan), 1/sqrt(fan)): PyTorch's default of linear layers */
+    OB_INIT_SMALL    /* normal, std = 0.01 */
 };
 
 struct ob_view {
@@ -69,15 +72,17 @@ struct ob_net {
 
 int ob_net_begin(struct ob_net **out, const char *arch, int channels, int height, int width,
                  int n_classes, struct ob_err *err); /* makes input and normalize: node 1 */
+/* `bias`: whether there is one; it starts at 0. `fan_out`: the fan of `init` is that one. */
 int ob_net_conv(struct ob_net *n, const char *name, int in, int out_channels, int kernel,
                 int stride, int pad, int bias, enum ob_init init, int fan_out);
 int ob_net_batchnorm(struct ob_net *n, const char *name, int in);
 int ob_net_relu(struct ob_net *n, int in);
 int ob_net_add(struct ob_net *n, int a, int b);
-int ob_net_maxpool(struct ob_net *n, int in, int kernel, int stride);
-int ob_net_avgpool(struct ob_net *n, int in);
+int ob_net_maxpool(struct ob_net *n, int in, int kernel, int stride, int pad); /* 2 pad <= kernel */
+int ob_net_avgpool(struct ob_net *n, int in, int side);                        /* to side x side */
 int ob_net_shortcut(struct ob_net *n, int in, int out_channels, int stride);
 int ob_net_flatten(struct ob_net *n, int in);
+/* The bias starts as PyTorch's default, with OB_INIT_SMALL at 0. */
 int ob_net_linear(struct ob_net *n, const char *name, int in, int out, enum ob_init init);
 /* Checks that all went well; `features` is the node of the embedding. Frees *n on failure. */
 int ob_net_end(struct ob_net **n, int features, struct ob_err *err);
@@ -91,17 +96,44 @@ static inline size_t ob_node_size(const struct ob_node *d)
     return (size_t)d->c * (size_t)d->h * (size_t)d->w;
 }
 
+/* Where a window lies along one axis of the input: first..end-1, only what is inside. */
+struct ob_window {
+    int first, end;
+};
+static inline struct ob_window ob_max_window(const struct ob_node *d, int i, int length)
+{
+    int first = i * d->stride - d->pad, end = first + d->kernel;
+
+    return (struct ob_window){ first < 0 ? 0 : first, end < length ? end : length };
+}
+static inline struct ob_window ob_avg_window(int i, int n, int length)
+{
+    return (struct ob_window){ i * length / n, ((i + 1) * length + n - 1) / n };
+}
+
 /* ---- architectures: archs.c has the one list ---- */
 
-struct ob_arch {
-    const char *name, *about;
-    /* width: factor on every hidden width, through ob_arch_width() */
-    int (*build)(struct ob_net **out, const char *canonical, double width, int channels, int height,
-                 int w, int n_classes, struct ob_err *err);
+/* What stands behind a name, "resnet18,stem=imagenet,width=0.5", and for which images. */
+struct ob_arch_args {
+    const char *text; /* canonical */
+    double width;     /* factor on every hidden width, through ob_arch_width() */
+    int choice;       /* place of the chosen value in the architecture's list */
+    int channels, height, image_width, n_classes;
 };
-extern const struct ob_arch ob_arch_cnn, ob_arch_resnet20, ob_arch_mlp;
+
+struct ob_arch {
+    const char *name;
+    const char *option, *value[2]; /* of one option; the first value is meant where none is given.
+                                      NULL: only width= */
+    const char *about[2];          /* with each value */
+    int (*build)(struct ob_net **out, const struct ob_arch_args *a, struct ob_err *err);
+};
+extern const struct ob_arch ob_arch_resnet18, ob_arch_resnet50, ob_arch_vgg16, ob_arch_resnet20,
+    ob_arch_cnn, ob_arch_mlp;
 int ob_arch_width(int w, double factor); /* factor 1: w; else max(8, 8 floor(w factor / 8 + 1/2)) */
-/* "cnn,width=0.5" -> network. OB_EINVAL: unknown name (the nearest is named) or option. */
+/* ob_net_begin() with what the architecture was given. */
+int ob_arch_begin(struct ob_net **out, const struct ob_arch_args *a, struct ob_err *err);
+/* "cnn,width=0.5" -> network. OB_EINVAL: unknown name (all are named) or option. */
 int ob_net_new(struct ob_net **out, const char *arch, int channels, int height, int width,
                int n_classes, struct ob_err *err);
 

@@ -106,10 +106,10 @@ static struct ob_net *build(const struct shape *s)
     if (s->parts & RELU)
         x = ob_net_relu(n, x);
     if ((s->parts & POOL) && side >= 2)
-        x = ob_net_maxpool(n, x, 2, 2);
+        x = ob_net_maxpool(n, x, 2, 2, 0);
     else if ((s->parts & POOL3) && side >= 3)
-        x = ob_net_maxpool(n, x, 3, 2);
-    x = s->parts & AVERAGE ? ob_net_avgpool(n, x) : ob_net_flatten(n, x);
+        x = ob_net_maxpool(n, x, 3, 2, 0);
+    x = s->parts & AVERAGE ? ob_net_avgpool(n, x, 1) : ob_net_flatten(n, x);
     ob_net_linear(n, "fc", x, 3, OB_INIT_UNIFORM);
     must(ob_net_end(&n, x, err));
     return n;
@@ -203,7 +203,7 @@ static void residual_block(void **state)
         z = ob_net_batchnorm(n, "bn4",
                              ob_net_conv(n, "conv4", y, 2 * c, 3, 1, 1, 0, OB_INIT_KAIMING, 1));
         y = ob_net_add(n, z, y);
-        x = ob_net_add(n, ob_net_avgpool(n, y), ob_net_avgpool(n, ob_net_relu(n, y)));
+        x = ob_net_add(n, ob_net_avgpool(n, y, 1), ob_net_avgpool(n, ob_net_relu(n, y), 1));
         ob_net_linear(n, "fc", x, 4, OB_INIT_UNIFORM);
         must(ob_net_end(&n, x, err));
         compare("residual block", n, 3, 2e-5, 2e-5);
@@ -235,7 +235,7 @@ static void without_convolution(void **state)
 
     (void)state;
     must(ob_net_begin(&n, "test", 3, 9, 10, 4, err));
-    x = ob_net_flatten(n, ob_net_maxpool(n, ob_net_batchnorm(n, "bn", 1), 3, 3));
+    x = ob_net_flatten(n, ob_net_maxpool(n, ob_net_batchnorm(n, "bn", 1), 3, 3, 0));
     y = ob_net_relu(n, ob_net_linear(n, "fc1", ob_net_flatten(n, 1), 27, OB_INIT_UNIFORM));
     x = ob_net_add(n, x, y);
     ob_net_linear(n, "fc2", x, 4, OB_INIT_UNIFORM);
@@ -359,7 +359,7 @@ static void ref_is_the_derivative(void **state)
     must(ob_net_begin(&n, "test", 3, 8, 9, 3, err));
     x = ob_net_conv(n, "conv1", 1, 4, 3, 1, 1, 0, OB_INIT_KAIMING, 1);
     y = ob_net_batchnorm(n, "bn", ob_net_conv(n, "conv2", x, 6, 3, 2, 1, 0, OB_INIT_KAIMING, 1));
-    x = ob_net_avgpool(n, ob_net_add(n, y, ob_net_shortcut(n, x, 6, 2)));
+    x = ob_net_avgpool(n, ob_net_add(n, y, ob_net_shortcut(n, x, 6, 2)), 1);
     ob_net_linear(n, "fc", x, 3, OB_INIT_UNIFORM);
     must(ob_net_end(&n, x, err));
     differences(n, 3);

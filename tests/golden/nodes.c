@@ -75,7 +75,7 @@ static int add_op(struct ob_net *n, const struct op *o, const char *name, int x)
     if (is(o, "linear"))
         return ob_net_linear(n, name, x, a[0], OB_INIT_ZERO);
     if (is(o, "maxpool"))
-        return ob_net_maxpool(n, x, a[0], a[1]);
+        return ob_net_maxpool(n, x, a[0], a[1], a[2]);
     if (is(o, "shortcut"))
         return ob_net_shortcut(n, x, a[0], a[1]);
     if (is(o, "bn"))
@@ -85,7 +85,7 @@ static int add_op(struct ob_net *n, const struct op *o, const char *name, int x)
     if (is(o, "add1"))
         return ob_net_add(n, x, 1);
     if (is(o, "avgpool"))
-        return ob_net_avgpool(n, x);
+        return ob_net_avgpool(n, x, a[0] ? a[0] : 1);
     assert_true(is(o, "flatten"));
     return ob_net_flatten(n, x);
 }

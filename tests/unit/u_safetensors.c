@@ -149,6 +149,10 @@ static void round_trips(void **state)
     round_trip("mlp,width=0.1", 1, 9, 11, 3);
     round_trip("resnet20", 3, 32, 32, 10);
     round_trip("resnet20,width=0.3", 1, 28, 20, 5);
+    round_trip("resnet18,width=0.2", 3, 32, 32, 10);
+    round_trip("resnet50,stem=imagenet,width=0.2", 3, 64, 64, 10);
+    round_trip("vgg16,width=0.2", 1, 28, 28, 4);
+    round_trip("vgg16,head=lth,width=0.2", 3, 40, 16, 4);
 }
 
 /* Length, '{', alignment, sorted metadata, counts first: what other readers count on. */
@@ -225,6 +229,16 @@ static void inferred(void **state)
     no_metadata("resnet20", 3, 32, 32, 100, 0);
     no_metadata("resnet20", 3, 64, 16, 10, 1);
     no_metadata("resnet20,width=0.5", 1, 32, 32, 10, 0);
+    no_metadata("resnet18", 3, 32, 32, 10, 0);
+    no_metadata("resnet18,width=0.25", 1, 28, 28, 100, 1);
+    no_metadata("resnet18,stem=imagenet,width=0.5", 3, 224, 224, 10, 0);
+    no_metadata("resnet50,width=0.125", 3, 64, 64, 200, 1);
+    no_metadata("resnet50,stem=imagenet,width=0.125", 1, 32, 32, 10, 1);
+    no_metadata("vgg16,width=0.25", 3, 32, 32, 10, 0);
+    no_metadata("vgg16,head=lth,width=0.375", 1, 64, 64, 10, 1);
+    /* an eighth of 512 and 64 rounds one way here, another there */
+    no_metadata("vgg16,head=lth,width=0.183594", 3, 32, 32, 10, 0);
+    no_metadata("cnn,width=0.359375", 3, 16, 16, 4, 0);
 }
 
 /* A model from elsewhere: no metadata, no normalisation, no counts. */
@@ -531,7 +545,7 @@ static void asked(void **state)
     } bad[] = {
         { { .arch = "mlp" }, "holds the architecture 'cnn,width=0.25', not 'mlp'", OB_EFORMAT },
         { { .arch = "cnn" }, "not 'cnn'", OB_EFORMAT },
-        { { .arch = "ccn" }, "there are resnet20, cnn, mlp", OB_EINVAL },
+        { { .arch = "ccn" }, "there are resnet18, resnet50, vgg16, resnet20, cnn, mlp", OB_EINVAL },
         { { .n_classes = 100 }, "the model has 2 classes, the data 100", OB_EFORMAT },
         { { .channels = 3, .height = 8, .width = 8 },
           "1 x 8 x 8, the data has 3 x 8 x 8",

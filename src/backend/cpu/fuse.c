@@ -25,6 +25,11 @@ static void count_uses(struct compiler *k)
     k->uses[k->net->features]++;
 }
 
+static int is_halving(const struct ob_node *pool)
+{
+    return pool->kernel == 2 && pool->stride == 2 && pool->pad == 0;
+}
+
 /* batch-norm, then maybe a sum, a ReLU, and without a sum a 2 x 2 pool. */
 static void fuse(struct compiler *k, int norm)
 {
@@ -37,7 +42,7 @@ static void fuse(struct compiler *k, int norm)
     if (next >= 0)
         last = next;
     next = last != norm && sum < 0 ? only_reader(k, last, OB_OP_MAXPOOL) : -1;
-    if (next >= 0 && k->net->node[next].kernel == 2 && k->net->node[next].stride == 2)
+    if (next >= 0 && is_halving(&k->net->node[next]))
         last = next;
     for (int n = norm; n != last; n = k->reader[n])
         k->absorbed[n] = 1;

@@ -4,50 +4,46 @@
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/simd.h"
 
-static void max(float *z, const float *x, int c8, int h, int w, int kernel, int stride)
+/* The largest pixel of a window of one plane. */
+OB_INLINE v8 largest(const float *x, struct ob_window row, struct ob_window column, int w)
 {
-    int oh = (h - kernel) / stride + 1, ow = (w - kernel) / stride + 1;
+    v8 best = v_load(x + 8 * ((size_t)row.first * (size_t)w + (size_t)column.first));
 
-    for (int b = 0; b < c8; b++, x += (size_t)h * (size_t)w * 8)
-        for (int i = 0; i < oh; i++)
-            for (int j = 0; j < ow; j++, z += 8) {
-                const float *p = x + 8 * ((size_t)(i * stride) * (size_t)w + (size_t)(j * stride));
-                v8 best = v_load(p);
-
-                for (int u = 0; u < kernel; u++)
-                    for (int v = 0; v < kernel; v++) {
-                        v8 t = v_load(p + 8 * ((size_t)u * (size_t)w + (size_t)v));
-
-                        best = v_larger(best, t);
-                    }
-                v_store(z, best);
-            }
+    for (int i = row.first; i < row.end; i++)
+        for (int j = column.first; j < column.end; j++)
+            best = v_larger(best, v_load(x + 8 * ((size_t)i * (size_t)w + (size_t)j)));
+    return best;
 }
 
-static void max_back(float *dx, const float *dz, const float *x, int c8, int h, int w, int kernel,
-                     int stride, int add)
+static void max(float *z, const float *x, const struct ob_node *from, const struct ob_node *to)
 {
-    int oh = (h - kernel) / stride + 1, ow = (w - kernel) / stride + 1;
-    size_t plane = (size_t)h * (size_t)w * 8;
+    int c8 = (to->c + 7) / 8, h = from->h, w = from->w;
+
+    for (int b = 0; b < c8; b++, x += 8 * (size_t)h * (size_t)w)
+        for (int i = 0; i < to->h; i++)
+            for (int j = 0; j < to->w; j++, z += 8)
+                v_store(z, largest(x, ob_max_window(to, i, h), ob_max_window(to, j, w), w));
+}
+
+/* Of equal pixels the first gets the gradient; where nothing was a number, none. */
+static void max_back(float *dx, const float *dz, const float *x, const struct ob_node *from,
+                     const struct ob_node *to, int add)
+{
+    int c8 = (to->c + 7) / 8, h = from->h, w = from->w;
+    size_t plane = 8 * (size_t)h * (size_t)w;
 
     if (!add)
         memset(dx, 0, sizeof(float) * plane * (size_t)c8);
     for (int b = 0; b < c8; b++, x += plane, dx += plane)
-        for (int i = 0; i < oh; i++)
-            for (int j = 0; j < ow; j++, dz += 8) {
-                size_t at = 8 * ((size_t)(i * stride) * (size_t)w + (size_t)(j * stride));
-                v8 best = v_load(x + at), g = v_load(dz);
+        for (int i = 0; i < to->h; i++)
+            for (int j = 0; j < to->w; j++, dz += 8) {
+                struct ob_window row = ob_max_window(to, i, h), column = ob_max_window(to, j, w);
+                v8 best = largest(x, row, column, w), g = v_load(dz);
                 i8 open = best == best;
 
-                for (int u = 0; u < kernel; u++)
-                    for (int v = 0; v < kernel; v++) {
-                        v8 t = v_load(x + at + 8 * ((size_t)u * (size_t)w + (size_t)v));
-
-                        best = v_larger(best, t);
-                    }
-                for (int u = 0; u < kernel; u++)
-                    for (int v = 0; v < kernel; v++) {
-                        size_t o = at + 8 * ((size_t)u * (size_t)w + (size_t)v);
+                for (int u = row.first; u < row.end; u++)
+                    for (int v = column.first; v < column.end; v++) {
+                        size_t o = 8 * ((size_t)u * (size_t)w + (size_t)v);
                         i8 m = open & (v_load(x + o) == best);
 
                         open &= ~m;
@@ -56,25 +52,52 @@ static void max_back(float *dx, const float *dz, const float *x, int c8, int h, 
             }
 }
 
-static void avg(float *z, const float *x, int c8, int hw)
+OB_INLINE float share(struct ob_window row, struct ob_window column)
 {
-    for (int b = 0; b < c8; b++, z += 8) {
-        v8 s = v_splat(0);
-
-        for (int j = 0; j < hw; j++, x += 8)
-            s += v_load(x);
-        v_store(z, s / v_splat((float)hw));
-    }
+    return (float)((row.end - row.first) * (column.end - column.first));
 }
 
-static void avg_back(float *dx, const float *dz, int c8, int hw, int add)
+static void avg(float *z, const float *x, const struct ob_node *from, const struct ob_node *to)
 {
-    for (int b = 0; b < c8; b++, dz += 8) {
-        v8 g = v_load(dz) / v_splat((float)hw);
+    int c8 = (to->c + 7) / 8, h = from->h, w = from->w;
 
-        for (int j = 0; j < hw; j++, dx += 8)
-            v_store(dx, add ? v_load(dx) + g : g);
-    }
+    for (int b = 0; b < c8; b++, x += 8 * (size_t)h * (size_t)w)
+        for (int i = 0; i < to->h; i++)
+            for (int j = 0; j < to->w; j++, z += 8) {
+                struct ob_window row = ob_avg_window(i, to->h, h);
+                struct ob_window column = ob_avg_window(j, to->w, w);
+                v8 s = v_splat(0);
+
+                for (int u = row.first; u < row.end; u++)
+                    for (int v = column.first; v < column.end; v++)
+                        s += v_load(x + 8 * ((size_t)u * (size_t)w + (size_t)v));
+                v_store(z, s / v_splat(share(row, column)));
+            }
+}
+
+/* Windows may overlap: every share is added. */
+static void avg_back(float *dx, const float *dz, const struct ob_node *from,
+                     const struct ob_node *to, int add)
+{
+    int c8 = (to->c + 7) / 8, h = from->h, w = from->w;
+    size_t plane = 8 * (size_t)h * (size_t)w;
+
+    if (!add)
+        memset(dx, 0, sizeof(float) * plane * (size_t)c8);
+    for (int b = 0; b < c8; b++, dx += plane)
+        for (int i = 0; i < to->h; i++)
+            for (int j = 0; j < to->w; j++, dz += 8) {
+                struct ob_window row = ob_avg_window(i, to->h, h);
+                struct ob_window column = ob_avg_window(j, to->w, w);
+                v8 g = v_load(dz) / v_splat(share(row, column));
+
+                for (int u = row.first; u < row.end; u++)
+                    for (int v = column.first; v < column.end; v++) {
+                        float *p = dx + 8 * ((size_t)u * (size_t)w + (size_t)v);
+
+                        v_store(p, v_load(p) + g);
+                    }
+            }
 }
 
 /* Where channel c of pixel (i, j) is. */

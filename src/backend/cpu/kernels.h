@@ -74,11 +74,12 @@ struct ob_norm_kernels {
 };
 
 struct ob_pool_kernels { /* all: one image; add: onto what is in the gradient */
-    void (*max)(float *z, const float *x, int c8, int h, int w, int kernel, int stride);
-    void (*max_back)(float *dx, const float *dz, const float *x, int c8, int h, int w, int kernel,
-                     int stride, int add);
-    void (*avg)(float *z, const float *x, int c8, int hw);
-    void (*avg_back)(float *dx, const float *dz, int c8, int hw, int add);
+    void (*max)(float *z, const float *x, const struct ob_node *from, const struct ob_node *to);
+    void (*max_back)(float *dx, const float *dz, const float *x, const struct ob_node *from,
+                     const struct ob_node *to, int add);
+    void (*avg)(float *z, const float *x, const struct ob_node *from, const struct ob_node *to);
+    void (*avg_back)(float *dx, const float *dz, const struct ob_node *from,
+                     const struct ob_node *to, int add);
     void (*shortcut)(float *z, const float *x, const struct ob_node *from,
                      const struct ob_node *to);
     void (*shortcut_back)(float *dx, const float *dz, const struct ob_node *from,

@@ -53,10 +53,10 @@ static void forward_image(void *arg, size_t i, int worker)
         e->k->vec->sum(out, x, e->value[s->in[1]].x + i * z->image, z->image);
         break;
     case MAXPOOL:
-        e->k->pool->max(out, x, z->c8, from->h, from->w, to->kernel, to->stride);
+        e->k->pool->max(out, x, from, to);
         break;
     case AVGPOOL:
-        e->k->pool->avg(out, x, z->c8, a->hw);
+        e->k->pool->avg(out, x, from, to);
         break;
     case SHORTCUT:
         e->k->pool->shortcut(out, x, from, to);
@@ -99,11 +99,10 @@ static void backward_image(void *arg, size_t i, int worker)
             e->k->vec->copy(dx, dz, z->image, s->add[0]);
         break;
     case MAXPOOL:
-        e->k->pool->max_back(dx, dz, a->x + i * a->image, z->c8, from->h, from->w, to->kernel,
-                             to->stride, s->add[0]);
+        e->k->pool->max_back(dx, dz, a->x + i * a->image, from, to, s->add[0]);
         break;
     case AVGPOOL:
-        e->k->pool->avg_back(dx, dz, z->c8, a->hw, s->add[0]);
+        e->k->pool->avg_back(dx, dz, from, to, s->add[0]);
         break;
     case SHORTCUT:
         e->k->pool->shortcut_back(dx, dz, from, to, s->add[0]);
