@@ -114,6 +114,7 @@ static void open_setup(struct setup *s, const char *arch, const int shape[3], in
 
     o.n_threads = n_threads;
     o.isa = getenv("OB_ISA");
+    o.general_conv = getenv("OB_CONV") != NULL;
     s->batch = batch;
     if (ob_ctx_new(&s->ctx, &o, &err) ||
         ob_model_new(&s->model, s->ctx, arch, shape[0], shape[1], shape[2], CLASSES, 1, &err) ||

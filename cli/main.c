@@ -259,10 +259,11 @@ static int on_stop(void *arg)
 int cmd_start(struct cmd *c)
 {
     struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
-    const char *isa = getenv("OB_ISA");
+    const char *isa = getenv("OB_ISA"), *conv = getenv("OB_CONV");
 
     o.backend = c->backend;
     o.isa = isa && isa[0] ? isa : NULL;
+    o.general_conv = conv && !strcmp(conv, "general");
     o.n_threads = c->threads;
     o.log = on_log;
     o.progress = on_progress;

@@ -57,7 +57,8 @@ static void compare(const char *test, struct ob_net *net, int batch, double valu
 {
     size_t pixels = (size_t)(batch * net->channels * net->height * net->width);
 
-    compare_on(test, net, numbers(pixels, 1, 0.4f, 0.3f), batch, value, gradient);
+    /* images with which no ReLU and no pool is within rounding of a tie */
+    compare_on(test, net, numbers(pixels, 21, 0.4f, 0.3f), batch, value, gradient);
 }
 
 enum part {

@@ -80,8 +80,15 @@ static int make_conv(struct compiler *k, struct step *s, int node, struct ob_err
     s->kind = CONV;
     s->in[0] = d->in[0];
     OB_TRY(ob_conv_plan(&s->conv, k->net, node, is_dense(k->net, node),
-                        ob_needs_gradient(k, d->in[0]), err));
+                        ob_needs_gradient(k, d->in[0]),
+                        k->e->ctx->opts.general_conv ? 0 : k->e->base.batch, err));
     c = s->conv;
+    if (d->bias >= 0)
+        OB_TRY(ask(k, &c->bias, 8 * (size_t)((d->c + 7) / 8), err));
+    if (c->wino)
+        return k->e->base.flags & OB_EXEC_TRAIN
+                   ? OB_OK
+                   : ask(k, &c->wino->u[0], ob_wino_filter_floats(c->wino, 0), err);
     OB_TRY(
         ask(k, &c->fwd.w, (size_t)((c->fwd.n_out + 1) / 2 * c->fwd.n_run * c->fwd.run) * 16, err));
     for (int p = 0; p < c->n_back; p++) {
@@ -89,8 +96,6 @@ static int make_conv(struct compiler *k, struct step *s, int node, struct ob_err
 
         OB_TRY(ask(k, &g->w, (size_t)((g->n_out + 1) / 2 * g->n_run * g->run) * 16, err));
     }
-    if (d->bias >= 0)
-        OB_TRY(ask(k, &c->bias, 8 * (size_t)c->fwd.n_out, err));
     return c->dense ? ob_ask_images(k, &c->packed, c->x_image, err) : OB_OK;
 }
 
@@ -208,7 +213,8 @@ static int plan_rest(struct compiler *k, struct ob_err *err)
 {
     struct exec *e = k->e;
     const struct ob_net *net = k->net;
-    size_t y = 0, dw = 0, c8 = 1, n_chunks, per = 0;
+    size_t y = 0, dw = 0, u = 0, kept = 0, du = 0, c8 = 1, per = 0;
+    int n_chunks = e->base.batch < OB_CHUNKS ? e->base.batch : OB_CHUNKS;
 
     for (int i = 0; i < e->n_step; i++) {
         const struct conv *c = e->step[i].conv;
@@ -219,15 +225,25 @@ static int plan_rest(struct compiler *k, struct ob_err *err)
                               c->pad_x && !c->dense ? (size_t)c->group * c->x_image : 0);
         y = larger(y, (size_t)c->group * larger(c->dy_image, e->value[c->node].image));
         dw = larger(dw, c->n_dw);
+        if (!c->wino)
+            continue;
+        e->scratch_x = larger(e->scratch_x, ob_wino_scratch(c->wino));
+        for (int back = 0; back < 2; back++)
+            u = larger(u, ob_wino_filter_floats(c->wino, back));
+        kept = larger(kept, ob_wino_kept_floats(c->wino));
+        du = larger(du, ob_wino_gradient_floats(c->wino, n_chunks));
     }
     for (int i = 0; i < net->n_nodes; i++)
         c8 = larger(c8, (size_t)e->value[i].c8);
     e->scratch_x = (e->scratch_x + 15) & ~(size_t)15;
     e->scratch_worker = (e->scratch_x + y + 15) & ~(size_t)15;
     OB_TRY(ask(k, &e->scratch, e->scratch_worker * (size_t)e->base.n_threads, err));
-    n_chunks = (size_t)e->base.batch < OB_CHUNKS ? (size_t)e->base.batch : OB_CHUNKS;
-    if (e->base.flags & OB_EXEC_TRAIN)
-        OB_TRY(ask(k, &e->dw, dw * n_chunks, err));
+    if (e->base.flags & OB_EXEC_TRAIN) {
+        OB_TRY(ask(k, &e->dw, dw * (size_t)n_chunks, err));
+        OB_TRY(ask(k, &e->u, u, err));
+        OB_TRY(ask(k, &e->kept, kept, err));
+        OB_TRY(ask(k, &e->du, du, err));
+    }
     OB_TRY(ob_ask_images(k, &e->logits, ob_node_size(&net->node[net->n_nodes - 1]), err));
     OB_TRY(ob_ask_images(k, &e->features, ob_node_size(&net->node[net->features]), err));
     if (!ob_mul(&per, 16 * c8, (size_t)e->base.batch))

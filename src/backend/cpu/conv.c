@@ -36,14 +36,19 @@ static void pack_step(void *arg, size_t i, int worker)
     if (!c)
         return;
     d = &net->node[c->node];
+    if (!j->back && c->bias)
+        memcpy(c->bias, view_of(net, j->params, d->bias), sizeof(float) * (size_t)d->c);
+    if (c->wino) {
+        if (c->wino->u[j->back])
+            ob_wino_weights(j->e, c, j->params, j->back);
+        return;
+    }
     for (int p = 0; p < (j->back ? c->n_back : 1); p++) {
         const struct ob_gemm *g = j->back ? &c->back[p] : &c->fwd;
 
         for (int b = 0; b < n_pairs(g); b++)
             j->e->k->conv->pack_weights(g, view_of(net, j->params, d->weight), b);
     }
-    if (!j->back && c->bias)
-        memcpy(c->bias, view_of(net, j->params, d->bias), sizeof(float) * (size_t)d->c);
 }
 
 void ob_conv_pack(struct exec *e, const struct ob_weights *w, int back)
@@ -101,7 +106,8 @@ static void forward_group(void *arg, size_t i, int worker)
     struct conv *c = j->s->conv;
     struct norm *m = j->s->norm;
     struct value *v = &e->value[c->node], *z = &e->value[j->s->out];
-    int first = (int)i * c->group, n = e->n - first < c->group ? e->n - first : c->group;
+    int per = group_images(c, e->n), first = (int)i * per;
+    int n = e->n - first < per ? e->n - first : per;
     float *scratch = scratch_of(e, worker), *y = v->x + (size_t)first * v->image;
     const struct ob_node *d = &e->base.net->node[c->node];
 
@@ -109,7 +115,11 @@ static void forward_group(void *arg, size_t i, int worker)
         pack_input(e, c, j->w, first + k);
     if (m && e->mode == OB_MODE_EVAL && !(e->base.flags & OB_EXEC_TRAIN))
         y = scratch + e->scratch_x; /* nobody asks for it again: stays in the cache */
-    e->k->conv->gemm(&c->fwd, y, input(e, c, first, n, scratch), n * c->fwd.n_px, c->bias, 0);
+    if (c->wino)
+        ob_wino_product(e, c, 0, y, e->value[c->in].x + (size_t)first * e->value[c->in].image,
+                        n * c->wino->tiles, scratch, 0);
+    else
+        e->k->conv->gemm(&c->fwd, y, input(e, c, first, n, scratch), n * c->fwd.n_px, c->bias, 0);
     if (!m)
         return;
     if (e->mode == OB_MODE_TRAIN) {
@@ -130,21 +140,23 @@ static void forward_group(void *arg, size_t i, int worker)
 void ob_conv_forward(struct exec *e, struct step *s, const struct ob_weights *w)
 {
     struct job j = { .e = e, .s = s, .w = w };
-    int n_groups = (e->n + s->conv->group - 1) / s->conv->group;
+    int per = group_images(s->conv, e->n), n_groups = (e->n + per - 1) / per;
 
     if (s->norm)
         ob_norm_begin(e, s->norm, w);
+    if (s->conv->wino && !s->conv->wino->u[0])
+        ob_wino_weights(e, s->conv, w->params, 0);
     ob_par_for(e->base.n_threads, (size_t)n_groups, forward_group, &j);
     if (s->norm && e->mode == OB_MODE_TRAIN) {
-        ob_norm_finish(e, s->norm, w, n_groups, s->conv->group);
+        ob_norm_finish(e, s->norm, w, n_groups, per);
         ob_norm_apply(e, s);
     }
 }
 
 /* ---- backwards ---- */
 
-/* The gradient of the convolution's output, of `n` images from `first` on, padded as planned. */
-static const float *output_gradient(struct exec *e, struct step *s, int first, int n, float *to)
+/* The gradient of the convolution's output, padded as planned. */
+const float *ob_conv_output_gradient(struct exec *e, struct step *s, int first, int n, float *to)
 {
     struct conv *c = s->conv;
     struct norm *m = s->norm;
@@ -187,7 +199,7 @@ static void backward_chunk(void *arg, size_t i, int worker)
     for (; first < end; first += c->group) {
         int n = end - first < c->group ? end - first : c->group;
         const float *x = input(e, c, first, n, scratch);
-        const float *dy = output_gradient(e, s, first, n, scratch + e->scratch_x);
+        const float *dy = ob_conv_output_gradient(e, s, first, n, scratch + e->scratch_x);
         size_t row = 8 * (size_t)c->dy_w;
 
         e->k->conv->gemm_dw(&c->dw, dw, x, dy, n * c->fwd.n_px);
@@ -225,13 +237,17 @@ static void join_pair(void *arg, size_t i, int worker)
     }
 }
 
-void ob_conv_backward(struct exec *e, struct step *s, float *grads)
+void ob_conv_backward(struct exec *e, struct step *s, const struct ob_weights *w, float *grads)
 {
     struct job j = { .e = e, .s = s, .grads = grads, .per = chunk_images(e->n) };
     int n_chunks = (e->n + j.per - 1) / j.per;
     const struct ob_node *d = &e->base.net->node[s->conv->node];
     int c8 = e->value[s->conv->node].c8;
 
+    if (s->conv->wino) {
+        ob_wino_backward(e, s, w, grads);
+        return;
+    }
     ob_par_for(e->base.n_threads, (size_t)n_chunks, backward_chunk, &j);
     ob_par_for(threads_for(e->base.n_threads, s->conv->n_dw * (size_t)n_chunks),
                (size_t)n_pairs(&s->conv->fwd), join_pair, &j);

@@ -39,7 +39,7 @@ void ob_cpu_backward(struct ob_exec *base, const struct ob_weights *w, const flo
         if (s->kind == CONV) {
             if (s->norm)
                 ob_norm_sums(e, s, w, grads);
-            ob_conv_backward(e, s, grads);
+            ob_conv_backward(e, s, w, grads);
         } else if (s->kind == NORM) {
             ob_norm_backward(e, s, w, grads);
         } else if (s->kind != IMPORT) {

@@ -19,6 +19,21 @@ struct value {
     int slot; /* of the gradient, -1: none */
 };
 
+/* What Winograd's algorithm needs of a convolution; [0]: of the input, forwards, [1]: of the
+ * output, backwards. `kept`: tiles of x and dy that wait, transformed, for the weight gradient. */
+struct wino {
+    struct ob_wino_map x, y;
+    struct ob_wino_filters filters[2];
+    struct ob_gemm product[2];
+    struct ob_gemm_dw dw;
+    int tiles, block; /* of one image; of one product */
+    int slab, kept;   /* images whose tiles are kept; 0: those of one product, within a chunk */
+    size_t point[2];  /* floats of one point of a block, of kept tiles, of a weight gradient */
+    size_t kept_point[2], du_point;
+    float *u[2]; /* transformed filters; NULL: in memory that all convolutions share */
+    int32_t *tile_off, *plane_off, *k_off;
+};
+
 /* Geometry of a convolution, packed weights, and tables of offsets for `group` images. */
 struct conv {
     int node, in;
@@ -33,9 +48,10 @@ struct conv {
     int n_back;
     struct ob_gemm_dw dw;
     int32_t *k_off, *k_src, *dy_off;
-    size_t n_dw;   /* floats of the weight gradient in its blocked layout */
-    float *bias;   /* padded; NULL: none */
-    float *packed; /* dense: the batch's input */
+    size_t n_dw;       /* floats of the weight gradient in its blocked layout */
+    float *bias;       /* padded; NULL: none */
+    float *packed;     /* dense: the batch's input */
+    struct wino *wino; /* NULL: the general path, which the tables above are for */
 };
 
 struct norm {
@@ -69,6 +85,7 @@ struct exec {
     float *scratch; /* one piece per worker: padded input, padded output gradient */
     size_t scratch_x, scratch_worker;
     float *dw;              /* weight gradients by chunk of images */
+    float *u, *kept, *du;   /* Winograd: filters, tiles of x and dy, weight gradients */
     double *part;           /* partial sums by task, then by channel */
     const float *x;         /* during a call */
     const float *params[2]; /* whose weights are packed: forwards, backwards */
@@ -88,6 +105,15 @@ static inline int chunk_images(int n)
     return per > least ? per : least;
 }
 
+/* Images of one task: where a few would take all images of the batch, fewer, for the threads'
+ * sake. Depends on the batch only. */
+static inline int group_images(const struct conv *c, int n)
+{
+    int quarter = (n + 3) / 4;
+
+    return c->wino && quarter < c->group ? quarter : c->group;
+}
+
 /* Loops that touch few floats stay on one thread: waking others, and waiting for them beside
  * other programs, costs more. Which thread does what never changes results. */
 #define OB_WORTH_THREADS ((size_t)1 << 17)
@@ -104,13 +130,29 @@ static inline const float *view_of(const struct ob_net *net, const float *block,
 
 /* plan.c */
 int ob_conv_plan(struct conv **out, const struct ob_net *net, int node, int dense, int need_dx,
-                 struct ob_err *err);
+                 int wino_batch, struct ob_err *err); /* wino_batch 0: the general path only */
 void ob_conv_free(struct conv *c);
+
+/* winograd.c */
+int ob_wino_suits(const struct ob_node *d, int dense);
+int ob_wino_plan(struct conv *c, const struct ob_node *d, const struct ob_node *x, int batch,
+                 struct ob_err *err);
+void ob_wino_free(struct wino *w);
+size_t ob_wino_scratch(const struct wino *w); /* floats: of a worker, of filters, ... */
+size_t ob_wino_filter_floats(const struct wino *w, int back);
+size_t ob_wino_kept_floats(const struct wino *w);
+size_t ob_wino_gradient_floats(const struct wino *w, int n_chunks);
+void ob_wino_weights(struct exec *e, const struct conv *c, const float *params, int back);
+void ob_wino_product(struct exec *e, const struct conv *c, int back, float *to, const float *from,
+                     int n_tiles, float *scratch, int add);
+void ob_wino_backward(struct exec *e, struct step *s, const struct ob_weights *w, float *grads);
 
 /* conv.c, norm.c, small.c: one step for the whole batch */
 void ob_conv_pack(struct exec *e, const struct ob_weights *w, int back);
 void ob_conv_forward(struct exec *e, struct step *s, const struct ob_weights *w);
-void ob_conv_backward(struct exec *e, struct step *s, float *grads);
+void ob_conv_backward(struct exec *e, struct step *s, const struct ob_weights *w, float *grads);
+/* dy of n images from `first` on; where it has to be made, in `to` */
+const float *ob_conv_output_gradient(struct exec *e, struct step *s, int first, int n, float *to);
 void ob_norm_begin(struct exec *e, struct norm *m, const struct ob_weights *w);
 void ob_norm_finish(struct exec *e, struct norm *m, const struct ob_weights *w, int n_tasks,
                     int per);

@@ -50,6 +50,37 @@ struct ob_conv_kernels {
     void (*sum_pixels)(double *sum, const float *x, int c8, int h, int w, size_t row, size_t plane);
 };
 
+/*
+ * Winograd's F(4x4, 3x3): a convolution of 3 x 3, stride 1, padding 1 as 36 matrix products, one
+ * for each point of the transformed tiles. Transformed images are [point][plane][tile][8], with
+ * the strides given; tiles of 4 x 4 pixels are counted over images, rows, columns.
+ */
+struct ob_wino_map { /* images that are read or written */
+    int h, w, c8;
+    int tiles_h, tiles_w;
+    size_t row, plane, image; /* floats */
+};
+
+/* Filters: n_out x n_in of 3 x 3. Transformed ones are [point], then as ob_gemm's `w`. */
+struct ob_wino_filters {
+    int n_out, n_in, flip;
+    size_t out_step, in_step; /* between filters in the weights */
+    size_t point;
+};
+
+struct ob_wino_kernels {
+    void (*input)(float *v, size_t point, size_t plane, const float *x, const struct ob_wino_map *m,
+                  int first, int n);
+    void (*gradient)(float *v, size_t point, size_t plane, const float *dy,
+                     const struct ob_wino_map *m, int first, int n);
+    /* bias: c8 * 8 floats or NULL; add: to what is in y */
+    void (*output)(float *y, const struct ob_wino_map *m, const float *v, size_t point,
+                   size_t plane, int first, int n, const float *bias, int add);
+    void (*weights)(float *u, const struct ob_wino_filters *f, const float *w, int pair);
+    /* du: [point][pair][n_in][16]; adds to dw */
+    void (*weights_back)(float *dw, const struct ob_wino_filters *f, const float *du, int pair);
+};
+
 enum ob_norm_flag { OB_NORM_RELU = 1, OB_NORM_POOL = 2, OB_NORM_MASK = 4, OB_NORM_ADD = 8 };
 
 /* Per channel, padded to whole planes. z = (y - mean) a + beta; backward dy = g ga + (y - mean) gb + gc */
@@ -109,6 +140,7 @@ struct ob_vec_kernels { /* n floats each */
 struct ob_kernels {
     const char *isa;
     const struct ob_conv_kernels *conv;
+    const struct ob_wino_kernels *wino;
     const struct ob_norm_kernels *norm;
     const struct ob_pool_kernels *pool;
     const struct ob_vec_kernels *vec;
@@ -116,6 +148,7 @@ struct ob_kernels {
 
 #define OB_KERNELS(isa)                                                                            \
     extern const struct ob_conv_kernels ob_conv_kernels_##isa;                                     \
+    extern const struct ob_wino_kernels ob_wino_kernels_##isa;                                     \
     extern const struct ob_norm_kernels ob_norm_kernels_##isa;                                     \
     extern const struct ob_pool_kernels ob_pool_kernels_##isa;                                     \
     extern const struct ob_vec_kernels ob_vec_kernels_##isa;

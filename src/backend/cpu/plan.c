@@ -183,6 +183,17 @@ static int check_size(const struct conv *c, const struct ob_node *d, const struc
     return OB_OK;
 }
 
+/* Winograd's algorithm pads by itself. */
+static int plan_wino(struct conv *c, const struct ob_node *d, const struct ob_node *x, int batch,
+                     struct ob_err *err)
+{
+    c->dy_h = d->h;
+    c->dy_w = d->w;
+    c->dy_image = (size_t)(8 * up8(d->c)) * (size_t)d->h * (size_t)d->w;
+    OB_TRY(ob_wino_plan(c, d, x, batch, err));
+    return check_size(c, d, x, err);
+}
+
 static int plan(struct conv *c, const struct ob_node *d, const struct ob_node *x, int need_dx,
                 struct ob_err *err)
 {
@@ -209,7 +220,7 @@ static int plan(struct conv *c, const struct ob_node *d, const struct ob_node *x
 }
 
 int ob_conv_plan(struct conv **out, const struct ob_net *net, int node, int dense, int need_dx,
-                 struct ob_err *err)
+                 int wino_batch, struct ob_err *err)
 {
     struct ob_node d = net->node[node];
     struct conv *c;
@@ -225,7 +236,10 @@ int ob_conv_plan(struct conv **out, const struct ob_net *net, int node, int dens
     c->in = d.in[0];
     c->dense = dense;
     c->group = max_int(1, (GROUP_PIXELS + d.h * d.w - 1) / (d.h * d.w));
-    rc = plan(c, &d, &net->node[c->in], need_dx, err);
+    if (wino_batch && ob_wino_suits(&d, dense))
+        rc = plan_wino(c, &d, &net->node[c->in], wino_batch, err);
+    else
+        rc = plan(c, &d, &net->node[c->in], need_dx, err);
     if (rc) {
         ob_conv_free(c);
         return rc;
@@ -250,6 +264,7 @@ void ob_conv_free(struct conv *c)
     for (int i = 0; i < c->n_back && c->back; i++)
         gemm_release(&c->back[i]);
     ob_free(c->back);
+    ob_wino_free(c->wino);
     ob_free(c->k_off);
     ob_free(c->k_src);
     ob_free(c->dy_off);
