@@ -186,6 +186,7 @@ void table_print(struct table *t, FILE *to);          /* and frees it */
 
 /* ---- commands ---- */
 int cmd_archs(struct cmd *c, int argc, const char **argv);
+int cmd_convert(struct cmd *c, int argc, const char **argv);
 int cmd_data(struct cmd *c, int argc, const char **argv);
 int cmd_demo(struct cmd *c, int argc, const char **argv);
 int cmd_evaluate(struct cmd *c, int argc, const char **argv);

@@ -47,6 +47,15 @@ static const struct command commands[] = {
     { "evaluate", NULL, 0, 0, "judges a model, best against a retrained one",
       "  oubli evaluate --data D --model u.safetensors --forget ids.txt --against r.safetensors\n",
       cmd_evaluate },
+    { "convert", "IN OUT", 2, 2, "brings a model in from PyTorch, or out to PyTorch and ONNX",
+      "  oubli convert resnet18.pt m.safetensors --normalize cifar10\n"
+      "  oubli convert u.safetensors u.pt --no-normalize\n"
+      "  oubli convert u.safetensors u.onnx\n"
+      "IN is a safetensors file or what torch.save() wrote (1.6 or later): a state dict, or a "
+      "dict\n"
+      "with one under state_dict, model, net; nothing in it is executed. The ending of OUT says\n"
+      "what is written: .safetensors, .pt, .pth, .onnx.\n",
+      cmd_convert },
     { "methods", "[NAME]", 0, 1, "lists the unlearning methods, or explains one", NULL,
       cmd_methods },
     { "archs", NULL, 0, 0, "lists the networks", NULL, cmd_archs },

@@ -173,6 +173,25 @@ struct ob_load_opts {
 int ob_model_load(struct ob_model **out, struct ob_ctx *ctx, const char *path,
                   const struct ob_load_opts *o, struct ob_err *err);
 int ob_model_save(const struct ob_model *m, const char *path, struct ob_err *err);
+/* As ob_model_load(), and what PyTorch 1.6 or later saved (.pt, .pth: a zip archive): a state dict, or
+ * a dict that holds one under "state_dict", "model", "net" or "model_state_dict". Nothing in it is
+ * executed; whatever is not a tensor, dict, text or number is refused by its name (OB_EFORMAT).
+ * float16, bfloat16 and float64 become float32. */
+int ob_model_import(struct ob_model **out, struct ob_ctx *ctx, const char *path,
+                    const struct ob_load_opts *o, struct ob_err *err);
+/* The ending of `path` says what is written: .safetensors, .pt or .pth (an OrderedDict of tensors that
+ * load_state_dict takes), .onnx (opset 13, any batch). OB_EINVAL: another ending. */
+struct ob_export_opts {
+    size_t size;
+    int no_normalize; /* leave "normalize.mean" and "normalize.std" out: the plain network */
+};
+#define OB_EXPORT_OPTS_INIT                                                                        \
+    {                                                                                              \
+        .size = sizeof(struct ob_export_opts)                                                      \
+    }
+int ob_model_export(const struct ob_model *m, const char *path, const struct ob_export_opts *o,
+                    struct ob_err *err);
+int ob_model_export_check(const char *path, struct ob_err *err); /* its ending alone */
 int ob_model_clone(struct ob_model **out, const struct ob_model *m, struct ob_err *err);
 void ob_model_free(struct ob_model *m);
 const char *ob_model_arch(const struct ob_model *m);

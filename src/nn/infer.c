@@ -261,6 +261,8 @@ static void infer_channels(struct sizes *s, const struct family *f, const struct
         s->c = dim(t, "normalize.mean", 0);
     if (!s->c)
         s->c = o->channels;
+    if (!s->c && o->height && o->width)
+        s->c = inputs == o->height * o->width ? 1 : 3;
     if (!s->c) /* one channel or three: n and n / 3 are never both squares */
         s->c = square_root(inputs) ? 1 : 3;
 }

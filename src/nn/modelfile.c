@@ -38,7 +38,7 @@ static int put_text(json_t *object, const char *key, const char *text, struct ob
     return put(object, key, value, err);
 }
 
-static int put_meta(json_t *root, const struct ob_model *m, struct ob_err *err)
+static int put_meta(json_t *root, const struct ob_model *m, bool plain, struct ob_err *err)
 {
     json_t *meta = json_object();
     char digest[65];
@@ -48,7 +48,8 @@ static int put_meta(json_t *root, const struct ob_model *m, struct ob_err *err)
     OB_TRY(ob_model_digest(m, digest, err));
     for (; i < m->n_meta && strcmp(m->meta[i].key, "digest") < 0; i++)
         OB_TRY(put_text(meta, m->meta[i].key, m->meta[i].value, err));
-    OB_TRY(put_text(meta, "digest", digest, err));
+    if (!plain)
+        OB_TRY(put_text(meta, "digest", digest, err));
     for (; i < m->n_meta; i++)
         OB_TRY(put_text(meta, m->meta[i].key, m->meta[i].value, err));
     return OB_OK;
@@ -77,7 +78,7 @@ static int put_view(json_t *root, const struct ob_model *m, const struct ob_view
 }
 
 /* The header as text, to be freed with ob_free(). */
-static int make_header(char **out, const struct ob_model *m, struct ob_err *err)
+static int make_header(char **out, const struct ob_model *m, bool plain, struct ob_err *err)
 {
     json_t *root = json_object();
     size_t float_end = m->net->n_counts * sizeof(int64_t);
@@ -85,9 +86,10 @@ static int make_header(char **out, const struct ob_model *m, struct ob_err *err)
 
     *out = NULL;
     OB_GO(root ? OB_OK : ob_fail(err, OB_ENOMEM, "out of memory"));
-    OB_GO(put_meta(root, m, err));
+    OB_GO(put_meta(root, m, plain, err));
     for (int i = 0; i < m->net->n_views; i++)
-        OB_GO(put_view(root, m, &m->net->view[i], &float_end, err));
+        if (!plain || !obi_view_is_normalize(m->net, i))
+            OB_GO(put_view(root, m, &m->net->view[i], &float_end, err));
     *out = json_dumps(root, JSON_COMPACT);
     if (!*out)
         rc = ob_fail(err, OB_ENOMEM, "out of memory");
@@ -96,19 +98,24 @@ out:
     return rc;
 }
 
-static void write_views(struct ob_writer *w, const struct ob_model *m, bool counts)
+static void write_views(struct ob_writer *w, const struct ob_model *m, bool plain, bool counts)
 {
     for (int i = 0; i < m->net->n_views; i++) {
         const struct ob_view *v = &m->net->view[i];
         size_t bytes;
         const void *data = obi_model_view(m, v, &bytes);
 
-        if ((v->block == OB_COUNT) == counts)
+        if ((v->block == OB_COUNT) == counts && !(plain && obi_view_is_normalize(m->net, i)))
             ob_write(w, data, bytes);
     }
 }
 
-int ob_model_save(const struct ob_model *m, const char *path, struct ob_err *err)
+bool obi_view_is_normalize(const struct ob_net *net, int view)
+{
+    return view == net->node[1].mean || view == net->node[1].var;
+}
+
+int obi_model_write(const struct ob_model *m, const char *path, bool plain, struct ob_err *err)
 {
     struct ob_writer *w;
     char *header;
@@ -116,7 +123,7 @@ int ob_model_save(const struct ob_model *m, const char *path, struct ob_err *err
     int rc;
 
     OB_TRY(ob_model_check_finite(m, err));
-    OB_TRY(make_header(&header, m, err));
+    OB_TRY(make_header(&header, m, plain, err));
     n = strlen(header);
     if (n + 8 > OB_TENSORS_HEADER || m->n_meta >= OB_TENSORS_MAX)
         OB_GO(ob_fail(err, OB_EINVAL, "'%s': too much metadata for a model file", path));
@@ -124,15 +131,28 @@ int ob_model_save(const struct ob_model *m, const char *path, struct ob_err *err
     ob_write_u64le(w, (n + 7) / 8 * 8);
     ob_write(w, header, n);
     ob_write(w, "       ", (n + 7) / 8 * 8 - n);
-    write_views(w, m, true);
-    write_views(w, m, false);
+    write_views(w, m, plain, true);
+    write_views(w, m, plain, false);
     rc = ob_writer_commit(w, err);
 out:
     ob_free(header);
     return rc;
 }
 
+int ob_model_save(const struct ob_model *m, const char *path, struct ob_err *err)
+{
+    return obi_model_write(m, path, false, err);
+}
+
 /* ---- reading ---- */
+
+/* What is read, and whether it may be of another program: then other float types and PyTorch's own
+ * files are taken too. */
+struct source {
+    struct ob_tensors t;
+    const struct ob_load_opts *o;
+    bool foreign;
+};
 
 static int check_format(const struct ob_tensors *t, struct ob_err *err)
 {
@@ -172,10 +192,31 @@ static bool may_miss(const struct ob_net *net, int view, const struct ob_tensors
     return net->view[view].block == OB_COUNT;
 }
 
-static int check_tensor(const struct ob_tensor *x, const struct ob_view *v, const char *arch,
-                        const struct ob_tensors *t, struct ob_err *err)
+static int check_dtype(const struct ob_tensor *x, const struct ob_view *v, const struct source *s,
+                       struct ob_err *err)
 {
-    const char *dtype = v->block == OB_COUNT ? "I64" : "F32";
+    static const char *const floats[] = { "F32", "F16", "BF16", "F64" }, *const counts[] = {
+        "I64", "I32"
+    };
+    bool is_count = v->block == OB_COUNT;
+    const char *const *known = is_count ? counts : floats;
+
+    for (int i = 0; i < (is_count ? 2 : 4); i++)
+        if (!strcmp(x->dtype, known[i]) && (!i || s->foreign))
+            return OB_OK;
+    for (int i = 1; i < (is_count ? 2 : 4); i++)
+        if (!strcmp(x->dtype, known[i]))
+            return obi_tensor_fail(
+                err, &s->t, x->label,
+                "dtype %s is not read, %s is needed; 'oubli convert' makes it so", x->dtype,
+                known[0]);
+    return obi_tensor_fail(err, &s->t, x->label, "dtype %s is not read, %s is needed", x->dtype,
+                           known[0]);
+}
+
+static int check_tensor(const struct ob_tensor *x, const struct ob_view *v, const char *arch,
+                        const struct source *s, struct ob_err *err)
+{
     bool same = x->rank == v->rank;
     char has[64], needs[64];
 
@@ -184,19 +225,18 @@ static int check_tensor(const struct ob_tensor *x, const struct ob_view *v, cons
     if (!same) {
         shape_text(has, x->rank, x->shape);
         shape_text(needs, v->rank, v->shape);
-        return obi_tensor_fail(err, t, x->label, "its shape is %s, in '%s' it is %s", has, arch,
+        return obi_tensor_fail(err, &s->t, x->label, "its shape is %s, in '%s' it is %s", has, arch,
                                needs);
     }
-    if (strcmp(x->dtype, dtype))
-        return obi_tensor_fail(err, t, x->label, "dtype %s is not read, %s is needed", x->dtype,
-                               dtype);
-    return OB_OK;
+    return check_dtype(x, v, s, err);
 }
 
 /* Missing, misshapen and surplus tensors. */
-static int check_tensors(const struct ob_net *net, struct ob_tensors *t,
-                         const struct ob_load_opts *o, struct ob_err *err)
+static int check_tensors(const struct ob_net *net, struct source *s, struct ob_err *err)
 {
+    struct ob_tensors *t = &s->t;
+    const struct ob_load_opts *o = s->o;
+
     if (!o->normalize && !obi_tensors_find(t, "normalize.mean") &&
         !obi_tensors_find(t, "normalize.std"))
         return ob_fail(err, OB_EINVAL,
@@ -211,7 +251,7 @@ static int check_tensors(const struct ob_net *net, struct ob_tensors *t,
             continue;
         if (!x)
             return obi_tensor_fail(err, t, v->name, "missing, '%s' needs it", net->arch);
-        OB_TRY(check_tensor(x, v, net->arch, t, err));
+        OB_TRY(check_tensor(x, v, net->arch, s, err));
         x->used = 1;
     }
     for (size_t i = 0; i < t->n; i++)
@@ -244,26 +284,38 @@ static int check_values(const struct ob_model *m, int view, const struct ob_tens
     return OB_OK;
 }
 
-static int fill(struct ob_model *m, const struct ob_tensors *t, const struct ob_load_opts *o,
-                struct ob_err *err)
+static int read_view(struct ob_model *m, const struct ob_view *v, const struct ob_tensor *x,
+                     struct ob_err *err)
+{
+    bool done = v->block == OB_COUNT    ? obi_tensor_ints(m->w.counts + v->offset, x)
+                : v->block == OB_BUFFER ? obi_tensor_floats(m->w.buffers + v->offset, x)
+                                        : obi_tensor_floats(m->w.params + v->offset, x);
+
+    OB_ASSERT(err, done);
+    return OB_OK;
+}
+
+static int fill(struct ob_model *m, const struct source *s, struct ob_err *err)
 {
     const struct ob_node *normalize = &m->net->node[1];
     const struct ob_view *view = m->net->view;
+    bool narrowed = false;
 
-    if (o->normalize)
-        OB_TRY(ob_model_normalize_values(o->normalize, m->net->channels,
+    if (s->o->normalize)
+        OB_TRY(ob_model_normalize_values(s->o->normalize, m->net->channels,
                                          m->w.buffers + view[normalize->mean].offset,
                                          m->w.buffers + view[normalize->var].offset, err));
     for (int i = 0; i < m->net->n_views; i++) {
-        const struct ob_tensor *x = obi_tensors_find(t, view[i].name);
-        void *to = view[i].block == OB_COUNT    ? (void *)(m->w.counts + view[i].offset)
-                   : view[i].block == OB_BUFFER ? m->w.buffers + view[i].offset
-                                                : m->w.params + view[i].offset;
+        const struct ob_tensor *x = obi_tensors_find(&s->t, view[i].name);
 
         if (x)
-            memcpy(to, t->data + x->begin, x->end - x->begin);
-        OB_TRY(check_values(m, i, t, err));
+            OB_TRY(read_view(m, &view[i], x, err));
+        narrowed |= x && !strcmp(x->dtype, "F64");
+        OB_TRY(check_values(m, i, &s->t, err));
     }
+    if (narrowed)
+        ob_log(m->ctx, OB_LOG_INFO, "'%s': its float64 tensors are narrowed to float32",
+               s->t.file.path);
     ob_model_touch(m);
     return OB_OK;
 }
@@ -293,34 +345,44 @@ static int copy_meta(struct ob_model *m, const struct ob_tensors *t, struct ob_e
     return OB_OK;
 }
 
-int ob_model_load(struct ob_model **out, struct ob_ctx *ctx, const char *path,
-                  const struct ob_load_opts *o, struct ob_err *err)
+static int load(struct ob_model **out, struct ob_ctx *ctx, const char *path,
+                const struct ob_load_opts *o, bool foreign, struct ob_err *err)
 {
     struct ob_load_opts none = OB_LOAD_OPTS_INIT;
+    struct source s = { .o = o ? o : &none, .foreign = foreign };
     struct ob_model *m = NULL;
-    struct ob_tensors t;
     struct ob_net *net = NULL;
     int rc;
 
     *out = NULL;
-    if (!o)
-        o = &none;
-    OB_GO(obi_tensors_read(&t, path, err));
-    OB_GO(check_format(&t, err));
-    OB_GO(obi_infer_net(&net, &t, o, err));
-    rc = check_tensors(net, &t, o, err);
+    OB_GO(obi_tensors_read(&s.t, path, foreign, err));
+    OB_GO(check_format(&s.t, err));
+    OB_GO(obi_infer_net(&net, &s.t, s.o, err));
+    rc = check_tensors(net, &s, err);
     if (rc) {
         ob_net_free(net);
         goto out;
     }
     OB_GO(obi_model_of_net(&m, ctx, net, err));
-    OB_GO(fill(m, &t, o, err));
-    OB_GO(check_digest(m, &t, err));
-    OB_GO(copy_meta(m, &t, err));
+    OB_GO(fill(m, &s, err));
+    OB_GO(check_digest(m, &s.t, err));
+    OB_GO(copy_meta(m, &s.t, err));
     *out = m;
 out:
     if (rc)
         ob_model_free(m);
-    obi_tensors_release(&t);
+    obi_tensors_release(&s.t);
     return rc;
+}
+
+int ob_model_load(struct ob_model **out, struct ob_ctx *ctx, const char *path,
+                  const struct ob_load_opts *o, struct ob_err *err)
+{
+    return load(out, ctx, path, o, false, err);
+}
+
+int ob_model_import(struct ob_model **out, struct ob_ctx *ctx, const char *path,
+                    const struct ob_load_opts *o, struct ob_err *err)
+{
+    return load(out, ctx, path, o, true, err);
 }

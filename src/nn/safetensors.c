@@ -3,50 +3,12 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-
-int obi_tensor_fail(struct ob_err *err, const struct ob_tensors *t, const char *label,
-                    const char *fmt, ...)
-{
-    char why[256];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(why, sizeof(why), fmt, ap);
-    va_end(ap);
-    return ob_fail(err, OB_EFORMAT, "'%s': tensor '%s': %s", t->file.path, label, why);
-}
-
-static void make_label(char *out, size_t room, const char *name)
-{
-    size_t n = strnlen(name, room - 1);
-
-    for (size_t i = 0; i < n; i++)
-        out[i] = name[i] >= ' ' && name[i] <= '~' && name[i] != '\'' ? name[i] : '?';
-    out[n] = 0;
-    if (name[n])
-        memcpy(out + n - 3, "...", 3);
-}
-
-static size_t item_size(const char *dtype)
-{
-    static const struct {
-        const char *name;
-        size_t size;
-    } known[] = { { "F32", 4 }, { "I64", 8 }, { "F16", 2 }, { "BF16", 2 }, { "F64", 8 },
-                  { "I32", 4 }, { "I16", 2 }, { "I8", 1 },  { "U8", 1 },   { "BOOL", 1 },
-                  { "U16", 2 }, { "U32", 4 }, { "U64", 8 } };
-
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (!strcmp(known[i].name, dtype))
-            return known[i].size;
-    return 0;
-}
+#include "nn/torchfile.h"
 
 /* ---- one entry of the header ---- */
 
@@ -59,7 +21,7 @@ static int read_shape(struct ob_tensor *x, size_t *bytes, const json_t *shape,
         return obi_tensor_fail(err, t, x->label, "%zu dimensions, at most %d are known",
                                json_array_size(shape), OB_TENSOR_RANK);
     x->rank = (int)json_array_size(shape);
-    *bytes = item_size(x->dtype);
+    *bytes = obi_tensor_item(x->dtype);
     for (int i = 0; i < x->rank; i++) {
         const json_t *v = json_array_get(shape, (size_t)i);
 
@@ -98,14 +60,16 @@ static int read_entry(struct ob_tensor *x, const char *name, json_t *v, size_t d
     size_t bytes;
 
     x->name = name;
-    make_label(x->label, sizeof(x->label), name);
+    obi_tensor_label(x->label, name);
     if (json_unpack_ex(v, NULL, JSON_STRICT, "{s:s, s:o, s:o}", "dtype", &dtype, "shape", &shape,
                        "data_offsets", &range))
         return obi_tensor_fail(err, t, x->label,
                                "not described by dtype, shape and data_offsets alone");
-    if (!item_size(dtype)) {
-        make_label(x->dtype, sizeof(x->dtype), dtype);
-        return obi_tensor_fail(err, t, x->label, "unknown dtype '%s'", x->dtype);
+    if (!obi_tensor_item(dtype)) {
+        char label[64];
+
+        obi_tensor_label(label, dtype);
+        return obi_tensor_fail(err, t, x->label, "unknown dtype '%s'", label);
     }
     snprintf(x->dtype, sizeof(x->dtype), "%s", dtype);
     OB_TRY(read_shape(x, &bytes, shape, t, err));
@@ -155,7 +119,7 @@ static int check_meta(const struct ob_tensors *t, json_t *meta, struct ob_err *e
     {
         char label[64];
 
-        make_label(label, sizeof(label), key);
+        obi_tensor_label(label, key);
         if (!json_is_string(value))
             return ob_fail(err, OB_EFORMAT, "'%s': metadata '%s' is not a text", t->file.path,
                            label);
@@ -186,24 +150,18 @@ static int read_entries(struct ob_tensors *t, size_t data, struct ob_err *err)
     return check_tiles(t, data, err);
 }
 
-/* PyTorch's own files are pickles, alone or inside a zip archive. */
-static int is_pickle(const struct ob_file *f)
-{
-    if (f->n >= 4 && !memcmp(f->data, "PK\3\4", 4))
-        return 1;
-    return f->n >= 2 && f->data[0] == 0x80 && f->data[1] >= 2 && f->data[1] <= 5;
-}
-
 static int not_ours(const struct ob_file *f, struct ob_err *err)
 {
     if (!f->n)
         return ob_fail(err, OB_EFORMAT, "'%s' is empty", f->path);
-    if (is_pickle(f))
-        return ob_fail(err, OB_EFORMAT,
-                       "'%s' is a PyTorch pickle, which can run code; in Python, "
-                       "safetensors.torch.save_file(model.state_dict(), \"model.safetensors\") "
-                       "writes what is read here",
-                       f->path);
+    if (obi_torch_is_zip(f))
+        return ob_fail(
+            err, OB_EFORMAT,
+            "'%s' is an archive as PyTorch saves it; 'oubli convert' makes a model of it, and "
+            "executes nothing in it",
+            f->path);
+    if (obi_torch_is_old(f))
+        return obi_torch_old(f, err);
     return ob_fail(err, OB_EFORMAT, "'%s' is not a safetensors file, or it is cut off", f->path);
 }
 
@@ -222,7 +180,22 @@ static int parse_header(struct ob_tensors *t, const unsigned char *text, size_t 
     return OB_OK;
 }
 
-int obi_tensors_read(struct ob_tensors *out, const char *path, struct ob_err *err)
+/* The data of a tensor begins at its place, row after row. */
+static void set_places(struct ob_tensors *t, const unsigned char *data)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct ob_tensor *x = &t->t[i];
+        int64_t stride = 1;
+
+        x->data = data + x->begin;
+        for (int k = x->rank - 1; k >= 0 && x->begin < x->end; k--) {
+            x->stride[k] = stride;
+            stride *= x->shape[k];
+        }
+    }
+}
+
+int obi_tensors_read(struct ob_tensors *out, const char *path, bool foreign, struct ob_err *err)
 {
     struct ob_reader r;
     const unsigned char *header;
@@ -230,6 +203,8 @@ int obi_tensors_read(struct ob_tensors *out, const char *path, struct ob_err *er
 
     *out = (struct ob_tensors){ 0 };
     OB_TRY(ob_file_read(&out->file, path, OB_TENSORS_FILE, false, err));
+    if (foreign && obi_torch_is_zip(&out->file))
+        return obi_torch_read(out, err);
     r = (struct ob_reader){ .p = out->file.data, .left = out->file.n };
     if (!ob_take_u64le(&r, &n) || n < 2 || n > r.left || *r.p != '{')
         return not_ours(&out->file, err);
@@ -238,27 +213,7 @@ int obi_tensors_read(struct ob_tensors *out, const char *path, struct ob_err *er
                        path, n, OB_TENSORS_HEADER);
     ob_take(&r, &header, (size_t)n);
     OB_TRY(parse_header(out, header, (size_t)n, err));
-    out->data = r.p;
-    return read_entries(out, r.left, err);
-}
-
-void obi_tensors_release(struct ob_tensors *t)
-{
-    json_decref(t->header);
-    ob_free(t->t);
-    ob_file_release(&t->file);
-    *t = (struct ob_tensors){ 0 };
-}
-
-struct ob_tensor *obi_tensors_find(const struct ob_tensors *t, const char *name)
-{
-    for (size_t i = 0; i < t->n; i++)
-        if (!strcmp(t->t[i].name, name))
-            return &t->t[i];
-    return NULL;
-}
-
-const char *obi_tensors_meta(const struct ob_tensors *t, const char *key)
-{
-    return json_string_value(json_object_get(json_object_get(t->header, "__metadata__"), key));
+    OB_TRY(read_entries(out, r.left, err));
+    set_places(out, r.p);
+    return OB_OK;
 }

@@ -107,11 +107,99 @@ class ResNet20(nn.Module):
         return self.fc(self.features(x))
 
 
+class Residual(nn.Module):
+    """Two 3x3 convolutions, or 1x1, 3x3, 1x1 with four times the channels."""
+
+    def __init__(self, before, width, expansion, stride):
+        super().__init__()
+        kernels = (3, 3) if expansion == 1 else (1, 3, 1)
+        self.n, after = len(kernels), width * expansion
+        for i, kernel in enumerate(kernels):
+            out = after if i == self.n - 1 else width
+            conv = nn.Conv2d(before if i == 0 else width, out, kernel, padding=kernel // 2, bias=False,
+                             stride=stride if i == self.n - 2 else 1)
+            setattr(self, f"conv{i + 1}", conv)
+            setattr(self, f"bn{i + 1}", nn.BatchNorm2d(out))
+        self.downsample = None
+        if stride != 1 or before != after:
+            self.downsample = nn.Sequential(nn.Conv2d(before, after, 1, stride=stride, bias=False),
+                                            nn.BatchNorm2d(after))
+
+    def forward(self, x):
+        y = x
+        for i in range(1, self.n + 1):
+            y = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(y))
+            if i < self.n:
+                y = F.relu(y)
+        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class ResNet(nn.Module):
+    def __init__(self, shape, classes, factor, blocks, expansion, stem="cifar"):
+        super().__init__()
+        self.normalize = Normalize(shape[0])
+        first = scaled(64, factor)
+        self.imagenet = stem == "imagenet"
+        self.conv1 = nn.Conv2d(shape[0], first, 7 if self.imagenet else 3, bias=False,
+                               stride=2 if self.imagenet else 1, padding=3 if self.imagenet else 1)
+        self.bn1 = nn.BatchNorm2d(first)
+        before = first
+        for i, n in enumerate(blocks):
+            width, layer = scaled(64 << i, factor), []
+            for k in range(n):
+                layer.append(Residual(before, width, expansion, 2 if i and not k else 1))
+                before = width * expansion
+            setattr(self, f"layer{i + 1}", nn.Sequential(*layer))
+        self.fc = nn.Linear(before, classes)
+
+    def features(self, x):
+        x = F.relu(self.bn1(self.conv1(self.normalize(x))))
+        if self.imagenet:
+            x = F.max_pool2d(x, 3, 2, 1)
+        return self.layer4(self.layer3(self.layer2(self.layer1(x)))).mean((2, 3))
+
+    def forward(self, x):
+        return self.fc(self.features(x))
+
+
+class VGG16(nn.Module):
+    def __init__(self, shape, classes, factor, head="mlp"):
+        super().__init__()
+        self.normalize = Normalize(shape[0])
+        lth, before, layers = head == "lth", shape[0], []
+        for width in (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512):
+            if not width:
+                layers.append(nn.MaxPool2d(2, 2))
+                continue
+            width = scaled(width, factor)
+            layers += [nn.Conv2d(before, width, 3, padding=1, bias=lth), nn.BatchNorm2d(width),
+                       nn.ReLU()]
+            before = width
+        self.features = nn.Sequential(*layers)
+        self.pool = nn.AdaptiveAvgPool2d(1 if lth else 2)
+        hidden = scaled(256, factor)
+        if lth:
+            self.classifier = nn.Linear(before, classes)
+        else:
+            self.classifier = nn.Sequential(nn.Linear(4 * before, hidden), nn.ReLU(),
+                                            nn.Linear(hidden, hidden), nn.ReLU(),
+                                            nn.Linear(hidden, classes))
+
+    def forward(self, x):
+        x = self.pool(self.features(self.normalize(x)))
+        return self.classifier(x.flatten(1))
+
+
 def make(arch, shape, classes):
-    """arch: "cnn", "cnn,width=0.5" ...; shape: (channels, height, width)."""
-    name, _, option = arch.partition(",width=")
-    kind = {"cnn": CNN, "mlp": MLP, "resnet20": ResNet20}[name]
-    return kind(shape, classes, float(option or 1))
+    """arch: "cnn", "resnet18,stem=imagenet,width=0.5" ...; shape: (channels, height, width)."""
+    name, *options = arch.split(",")
+    options = dict(o.split("=") for o in options)
+    factor = float(options.pop("width", 1))
+    if name in ("resnet18", "resnet50"):
+        blocks, expansion = ((2, 2, 2, 2), 1) if name == "resnet18" else ((3, 4, 6, 3), 4)
+        return ResNet(shape, classes, factor, blocks, expansion, **options)
+    kind = {"cnn": CNN, "mlp": MLP, "resnet20": ResNet20, "vgg16": VGG16}[name]
+    return kind(shape, classes, factor, **options)
 
 
 TYPES = {"F32": np.dtype("<f4"), "I64": np.dtype("<i8")}

@@ -496,7 +496,7 @@ static void not_a_model(void **state)
         { "\2\0\0\0\0\0\0\0[]", "not a safetensors file", 10 },
         { "\2\0\0\0\0\0\0\0{x", "not JSON", 10 },
         { "\377\377\377\377\377\377\377\377{}", "cut off", 10 },
-        { "PK\3\4\0\0\10\10archive/data.pkl", "save_file(model.state_dict()", 24 },
+        { "PK\3\4\0\0\10\10archive/data.pkl", "'oubli convert' makes a model of it", 24 },
         { "\200\2}q\0(X\1\0\0\0", "PyTorch pickle", 11 },
         { "\x13\0\0\0\0\0\0\0{\"__metadata__\":[]}", "metadata is not an object", 27 },
     };
