@@ -1,5 +1,6 @@
 /*
- * npy_source.c - "npy:DIR": x_train.npy, y_train.npy, x_test.npy, y_test.npy.
+ * npy_source.c - "npy:DIR": x_train.npy, y_train.npy, x_test.npy, y_test.npy; "npy:FILE.npz": an
+ * archive of arrays with these names.
  *
  * Images are uint8 N-H-W-C (0..255; N-H-W for one channel) or float32 N-C-H-W (0..1), labels any
  * integer type.
@@ -77,76 +78,117 @@ static int take_floats(float *out, const unsigned char *in, const struct sizes *
     return OB_OK;
 }
 
-static int take_images(struct ob_data *d, int part, const struct ob_file *f, struct ob_err *err)
+static int take_images(struct ob_data *d, int part, const struct ob_npy *a, const char *path,
+                       struct ob_err *err)
 {
     struct ob_examples *e = &d->ex[part];
-    struct ob_npy a;
     struct sizes s = { 0 };
     int rc;
 
-    OB_TRY(ob_npy_parse(&a, f->data, f->n, f->path, err));
-    OB_TRY(take_sizes(&s, &a, f->path, err));
+    OB_TRY(take_sizes(&s, a, path, err));
     if (part == OB_TEST)
-        OB_TRY(check_test_sizes(d, &s, f->path, err));
+        OB_TRY(check_test_sizes(d, &s, path, err));
     d->info.channels = (int)s.channels;
     d->info.height = (int)s.height;
     d->info.width = (int)s.width;
     rc = ob_examples_alloc(e, s.n, d->info.channels, d->info.height, d->info.width,
-                           a.type[1] == 'f', err);
+                           a->type[1] == 'f', err);
     if (rc) {
-        ob_err_prefix(err, "'%s': ", f->path);
+        ob_err_prefix(err, "'%s': ", path);
         return rc;
     }
     if (e->f32)
-        return take_floats(e->f32, a.data, &s, f->path, err);
-    take_bytes(e->u8, a.data, &s);
+        return take_floats(e->f32, a->data, &s, path, err);
+    take_bytes(e->u8, a->data, &s);
     return OB_OK;
 }
 
-static int take_labels(struct ob_data *d, int part, const struct ob_file *f, struct ob_err *err)
+static int take_labels(struct ob_data *d, int part, const struct ob_npy *a, const char *path,
+                       struct ob_err *err)
 {
     struct ob_examples *e = &d->ex[part];
-    struct ob_npy a;
 
-    OB_TRY(ob_npy_parse(&a, f->data, f->n, f->path, err));
-    if (a.rank != 1 || !ob_npy_is_int(&a))
+    if (a->rank != 1 || !ob_npy_is_int(a))
         return ob_fail(err, OB_EFORMAT,
-                       "'%s' has type %s and %d dimensions; labels are integers, in one", f->path,
-                       a.type, a.rank);
-    if (a.n != e->n)
-        return ob_fail(err, OB_EFORMAT, "'%s' has %zu labels for %zu images", f->path, a.n, e->n);
+                       "'%s' has type %s and %d dimensions; labels are integers, in one", path,
+                       a->type, a->rank);
+    if (a->n != e->n)
+        return ob_fail(err, OB_EFORMAT, "'%s' has %zu labels for %zu images", path, a->n, e->n);
     for (size_t i = 0; i < e->n; i++) {
-        int64_t label = ob_npy_int(&a, i);
+        int64_t label = ob_npy_int(a, i);
 
         if (label < 0 || label > MAX_LABEL)
-            return ob_fail(err, OB_EFORMAT, "'%s': example %zu has label %lld", f->path, i,
+            return ob_fail(err, OB_EFORMAT, "'%s': example %zu has label %lld", path, i,
                            (long long)label);
         e->label[i] = (int32_t)label;
     }
-    return part == OB_TRAIN ? ob_data_count_classes(d, f->path, err) : OB_OK;
+    return part == OB_TRAIN ? ob_data_count_classes(d, path, err) : OB_OK;
+}
+
+typedef int take_fn(struct ob_data *d, int part, const struct ob_npy *a, const char *path,
+                    struct ob_err *err);
+
+/* In this order, since labels are counted against images. */
+static const struct array {
+    const char *name;
+    int part;
+    take_fn *take;
+} arrays[] = {
+    { "x_train", OB_TRAIN, take_images },
+    { "y_train", OB_TRAIN, take_labels },
+    { "x_test", OB_TEST, take_images },
+    { "y_test", OB_TEST, take_labels },
+};
+#define N_ARRAYS (sizeof(arrays) / sizeof(arrays[0]))
+
+static int read_folder(struct ob_data *d, const char *where, struct ob_err *err)
+{
+    for (size_t i = 0; i < N_ARRAYS; i++) {
+        struct ob_file f = { 0 };
+        struct ob_npy a;
+        char path[600];
+        int rc;
+
+        snprintf(path, sizeof(path), "%s/%s.npy", where, arrays[i].name);
+        OB_TRY(ob_file_read_any(&f, path, MAX_FILE, err));
+        rc = ob_npy_parse(&a, f.data, f.n, f.path, err);
+        if (!rc)
+            rc = arrays[i].take(d, arrays[i].part, &a, f.path, err);
+        ob_file_release(&f);
+        OB_TRY(rc);
+    }
+    return OB_OK;
+}
+
+static int read_archive(struct ob_data *d, const char *where, struct ob_err *err)
+{
+    struct ob_npz z;
+    int rc = OB_OK;
+
+    OB_TRY(ob_npz_read(&z, where, MAX_FILE, err));
+    for (size_t i = 0; i < N_ARRAYS; i++) {
+        const struct ob_npy *a = ob_npz_find(&z, arrays[i].name);
+        char name[600];
+
+        snprintf(name, sizeof(name), "%s/%s", where, arrays[i].name);
+        if (!a)
+            OB_GO(ob_fail(err, OB_EFORMAT,
+                          "'%s' has no array '%s'; x_train, y_train, x_test, y_test are needed",
+                          where, arrays[i].name));
+        OB_GO(arrays[i].take(d, arrays[i].part, a, name, err));
+    }
+out:
+    ob_npz_release(&z);
+    return rc;
 }
 
 static int open_npy(struct ob_data *d, const struct ob_data_arg *a, struct ob_err *err)
 {
-    struct ob_file f = { 0 };
-    int rc = OB_OK;
+    size_t n = strlen(a->where);
 
-    for (int p = 0; p < 2; p++) {
-        const char *part = p == OB_TRAIN ? "train" : "test";
-        char path[600];
-
-        snprintf(path, sizeof(path), "%s/x_%s.npy", a->where, part);
-        OB_GO(ob_file_read_any(&f, path, MAX_FILE, err));
-        OB_GO(take_images(d, p, &f, err));
-        ob_file_release(&f);
-        snprintf(path, sizeof(path), "%s/y_%s.npy", a->where, part);
-        OB_GO(ob_file_read_any(&f, path, MAX_FILE, err));
-        OB_GO(take_labels(d, p, &f, err));
-        ob_file_release(&f);
-    }
-out:
-    ob_file_release(&f);
-    return rc;
+    if (n > 4 && !strcmp(a->where + n - 4, ".npz"))
+        return read_archive(d, a->where, err);
+    return read_folder(d, a->where, err);
 }
 
 const struct ob_source ob_source_npy = { "npy", "", open_npy };
