@@ -10,8 +10,8 @@ PREFIX ?= /usr/local
 CC ?= cc
 AR ?= ar
 
-PACKAGES = popt jansson inih libxxhash libsodium zlib liblzma
-LIB_PACKAGES = jansson libxxhash libsodium zlib liblzma
+PACKAGES = popt jansson inih libxxhash libsodium zlib liblzma libpng libturbojpeg
+LIB_PACKAGES = jansson libxxhash libsodium zlib liblzma libpng libturbojpeg
 DEFINES = -D_POSIX_C_SOURCE=200809L $(if $(DEBUG),-DOB_DEBUG)
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
        $(if $(WERROR),-Werror)

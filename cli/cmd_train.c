@@ -311,7 +311,7 @@ int cmd_train(struct cmd *c, int argc, const char **argv)
 {
     struct train t = { .split_seed = 1, .checkpoint_every = 1 };
     const struct opt options[] = {
-        { "data", 'd', OPT_TEXT, &t.data, "the data set: idx:DIR, cifar10:DIR, npy:DIR, synth:...",
+        { "data", 'd', OPT_TEXT, &t.data, "the data set: idx:DIR, cifar10:DIR, images:DIR, ...",
           "SPEC" },
         { "arch", 'a', OPT_TEXT, &t.arch,
           "the network: resnet18, cnn, resnet20,width=0.5 ... (see archs)", "NAME" },

@@ -11,7 +11,17 @@
 /* The order is the order of `oubli help`: the way of a forget request, then what there is. */
 static const struct command commands[] = {
     { "data", "SPEC", 1, 1, "says what a data set is",
-      "  oubli data cifar10:DIR\n  oubli data idx:DIR,train=10000\n", cmd_data },
+      "  oubli data cifar10:DIR\n  oubli data idx:DIR,train=10000\n"
+      "SPEC is KIND:WHERE and options after commas; train=N and test=N take the first N/C of each\n"
+      "of the C classes.\n"
+      "  idx:DIR         MNIST, Fashion-MNIST\n"
+      "  cifar10:DIR     the binary version; cifar100:DIR too, with labels=fine or coarse\n"
+      "  npy:DIR         x_train.npy, y_train.npy, x_test.npy, y_test.npy; or npy:FILE.npz\n"
+      "  images:DIR      train/CLASS/*.png or *.jpg, and test/ or val/ likewise (test-from=val\n"
+      "                  takes val where both are there); Tiny-ImageNet as it comes\n"
+      "  synth:longtail  made in memory: train=, test=, classes=, size=, channels=, noise=, seed=\n"
+      "Decoded images are kept in ~/.cache/oubli; OB_CACHE=DIR says where, OB_CACHE=off nowhere.\n",
+      cmd_data },
     { "train", NULL, 0, 0, "trains a network, or retrains it without some examples",
       "  oubli train --data idx:DIR,train=6000 --arch cnn --epochs 15 --events e.npz -o "
       "m.safetensors\n"
@@ -265,6 +275,18 @@ static int on_stop(void *arg)
     return interrupted;
 }
 
+/* Where decoded images are kept: OB_CACHE (a folder, or "off"), else a folder for such things. */
+static const char *cache_folder(struct cmd *c)
+{
+    const char *own = getenv("OB_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+
+    if (own && own[0])
+        return strcmp(own, "off") ? own : NULL;
+    if (xdg && xdg[0] == '/') /* others are to be ignored (XDG Base Directory Specification) */
+        return cmd_textf(c, "%s/oubli", xdg);
+    return home && home[0] == '/' ? cmd_textf(c, "%s/.cache/oubli", home) : NULL;
+}
+
 int cmd_start(struct cmd *c)
 {
     struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
@@ -277,6 +299,7 @@ int cmd_start(struct cmd *c)
     o.log = on_log;
     o.progress = on_progress;
     o.stop = on_stop;
+    o.cache = cache_folder(c);
     o.arg = c;
     c->progress = progress_new(stderr, c->quiet);
     if (!c->progress)

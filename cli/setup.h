@@ -16,7 +16,7 @@ struct inputs_opts {
         .split_seed = 1                                                                            \
     }
 #define INPUTS_OPTIONS(o)                                                                          \
-    { "data", 'd', OPT_TEXT, &(o)->data, "the data set: idx:DIR, cifar10:DIR, npy:DIR, synth:...", \
+    { "data", 'd', OPT_TEXT, &(o)->data, "the data set: idx:DIR, cifar10:DIR, images:DIR, ...",    \
       "SPEC" },                                                                                    \
         { "model", 'm', OPT_TEXT, &(o)->model, "the model", "FILE" },                              \
         { "arch", 'a', OPT_TEXT, &(o)->arch, "network of a model that does not say it itself",     \

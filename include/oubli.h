@@ -72,6 +72,8 @@ struct ob_ctx_opts {
     void (*progress)(void *arg, const struct ob_progress *p);
     int (*stop)(void *arg); /* asked between batches; non-zero stops */
     void *arg;
+    /* A folder for decoded images, made when needed; NULL: every opening decodes. Borrowed. */
+    const char *cache;
 };
 #define OB_CTX_OPTS_INIT                                                                           \
     {                                                                                              \
@@ -119,7 +121,8 @@ struct ob_data_info {
     const char *name; /* "cifar10", "fashion-mnist", ...; "" where unknown */
 };
 /* SPEC as the command line takes it: "idx:DIR,train=6000,test=2000", "cifar10:DIR",
- * "cifar100:DIR,labels=coarse", "npy:DIR", "synth:longtail,train=600,classes=3". */
+ * "cifar100:DIR,labels=coarse", "npy:DIR", "npy:FILE.npz", "images:DIR",
+ * "synth:longtail,train=600,classes=3". */
 int ob_data_open(struct ob_data **out, struct ob_ctx *ctx, const char *spec, struct ob_err *err);
 void ob_data_free(struct ob_data *d);
 const struct ob_data_info *ob_data_info(const struct ob_data *d);

@@ -2,7 +2,7 @@
 """make-golden.py [FAMILY...] - values to test against, made by other programs, into tests/golden/.
 
 A family is a module golden_<family>.py beside this file with a function make(outdir). Debian 12:
-apt install python3-torch python3-sklearn python3-scipy. The values are committed; neither building
+apt install python3-torch python3-sklearn python3-scipy python3-pil. The values are committed; neither building
 nor testing needs Python.
 """
 

@@ -30,7 +30,8 @@ int ob_ctx_new(struct ob_ctx **out, const struct ob_ctx_opts *o, struct ob_err *
         return ob_fail(err, OB_EINVAL, "%d threads: 1 to %d can be had, or 0 for all cores",
                        o->n_threads, MAX_THREADS);
     OB_TRY(ob_alloc(ctx, 1, err));
-    ctx->opts = *o;
+    /* what a caller of an older header does not have stays zero */
+    memcpy(&ctx->opts, o, o->size < sizeof(*o) ? o->size : sizeof(*o));
     ctx->n_threads = o->n_threads ? o->n_threads : ob_par_cores();
     if (ctx->n_threads > MAX_THREADS)
         ctx->n_threads = MAX_THREADS;

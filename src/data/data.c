@@ -9,7 +9,8 @@
 #include "base/str.h"
 
 static const struct ob_source *const all[] = {
-    &ob_source_idx, &ob_source_cifar10, &ob_source_cifar100, &ob_source_npy, &ob_source_synth,
+    &ob_source_idx, &ob_source_cifar10, &ob_source_cifar100,
+    &ob_source_npy, &ob_source_images,  &ob_source_synth,
 };
 #define N_ALL (sizeof(all) / sizeof(all[0]))
 #define MIN_SIDE 8

@@ -39,7 +39,7 @@ struct ob_source {
     int (*open)(struct ob_data *d, const struct ob_data_arg *a, struct ob_err *err);
 };
 extern const struct ob_source ob_source_idx, ob_source_cifar10, ob_source_cifar100, ob_source_npy,
-    ob_source_synth;
+    ob_source_images, ob_source_synth;
 
 /* n images, zeroed, of a checked size; frees nothing that was there. */
 int ob_examples_alloc(struct ob_examples *e, size_t n, int c, int h, int w, int is_float,

@@ -21,3 +21,16 @@ keys() {
            [($p | map(if type == "number" then "[]" else . end) | join(".")), ($v | type)] | join(" ")' \
         "$1" | sort -u
 }
+# pictures DIR: two classes of two training and one test picture, 8 x 8, black and grey
+pictures() {
+    black=iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAADElEQVR42mNgoA4AAABIAAEQRe/SAAAAAElFTkSuQmCC
+    grey=iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEElEQVR42mM8wQABTAwUMQA6AADYbMmlZgAAAABJRU5ErkJggg==
+    for part in train test; do
+        mkdir -p "$1/$part/black" "$1/$part/grey"
+        for i in 1 2; do
+            [ $part$i != test2 ] || continue
+            echo $black | base64 -d >"$1/$part/black/$i.png"
+            echo $grey | base64 -d >"$1/$part/grey/$i.png"
+        done
+    done
+}
