@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "nn/modelfile.h"
+#include "nn/onnx.h"
 #include "nn/torchfile.h"
 
 static bool ends_in(const char *path, const char *end)
@@ -11,12 +12,14 @@ static bool ends_in(const char *path, const char *end)
     return n > m && !strcmp(path + n - m, end);
 }
 
-enum format { SAFETENSORS, TORCH, NONE };
+enum format { SAFETENSORS, TORCH, ONNX, NONE };
 
 static enum format format_of(const char *path)
 {
     if (ends_in(path, ".safetensors"))
         return SAFETENSORS;
+    if (ends_in(path, ".onnx"))
+        return ONNX;
     return ends_in(path, ".pt") || ends_in(path, ".pth") ? TORCH : NONE;
 }
 
@@ -37,6 +40,8 @@ int ob_model_export(const struct ob_model *m, const char *path, const struct ob_
         return obi_model_write(m, path, plain, err);
     case TORCH:
         return obi_torch_write(m, path, plain, err);
+    case ONNX:
+        return obi_onnx_write(m, path, plain, err);
     case NONE:
         break;
     }
