@@ -9,6 +9,9 @@
 #include "base/str.h"
 #include "nn/pickle.h"
 
+/* What deflated entries may unpack to. PyTorch stores them; weights that somebody packed anew hardly
+ * shrink, so more than this is no model. */
+#define MOST_UNPACKED(n) (16 * (n) + ((size_t)1 << 20))
 #define FORMAT 10 /* the newest NAME/version that PyTorch's own reader takes */
 
 bool obi_torch_is_zip(const struct ob_file *f)
@@ -284,7 +287,7 @@ int obi_torch_read(struct ob_tensors *t, struct ob_err *err)
     int rc;
 
     OB_GO(ob_zip_parse(&t->zip, t->file.data, t->file.n, t->file.path, "a zip archive",
-                       OB_TENSORS_FILE, err));
+                       MOST_UNPACKED(t->file.n), err));
     OB_GO(find_pickle(&a, &e, err));
     OB_GO(check_kind(&a, err));
     if (e->size > OB_PICKLE_FILE)
