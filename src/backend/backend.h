@@ -52,6 +52,9 @@ struct ob_backend {
     int (*start)(const char *want, char isa[16], struct ob_err *err);
     int (*compile)(struct ob_exec **out, struct ob_ctx *ctx, const struct ob_net *net, int batch,
                    unsigned flags, struct ob_err *err);
+    /* The bytes that compile() would take, without taking them. */
+    int (*measure)(size_t *bytes, struct ob_ctx *ctx, const struct ob_net *net, int batch,
+                   unsigned flags, struct ob_err *err);
     void (*forward)(struct ob_exec *e, const struct ob_weights *w, const float *x, int n,
                     enum ob_mode mode);
     void (*backward)(struct ob_exec *e, const struct ob_weights *w, const float *dlogits,
@@ -79,6 +82,8 @@ extern const struct ob_backend ob_backend_ref, ob_backend_cpu;
  * logit is not finite. */
 int ob_exec_new(struct ob_exec **out, struct ob_ctx *ctx, const struct ob_net *net, int batch,
                 unsigned flags, struct ob_err *err);
+int ob_exec_measure(size_t *bytes, struct ob_ctx *ctx, const struct ob_net *net, int batch,
+                    unsigned flags, struct ob_err *err);
 int ob_exec_forward(struct ob_exec *e, const struct ob_weights *w, const float *x, int n,
                     enum ob_mode mode, struct ob_err *err);
 void ob_exec_backward(struct ob_exec *e, const struct ob_weights *w, const float *dlogits,

@@ -62,6 +62,13 @@ int ob_exec_new(struct ob_exec **out, struct ob_ctx *ctx, const struct ob_net *n
     return ctx->backend->compile(out, ctx, net, batch, flags, err);
 }
 
+int ob_exec_measure(size_t *bytes, struct ob_ctx *ctx, const struct ob_net *net, int batch,
+                    unsigned flags, struct ob_err *err)
+{
+    *bytes = 0;
+    return ctx->backend->measure(bytes, ctx, net, batch, flags, err);
+}
+
 int ob_exec_forward(struct ob_exec *e, const struct ob_weights *w, const float *x, int n,
                     enum ob_mode mode, struct ob_err *err)
 {

@@ -345,6 +345,21 @@ out:
     return rc;
 }
 
+static int measure(size_t *bytes, struct ob_ctx *ctx, const struct ob_net *net, int batch,
+                   unsigned flags, struct ob_err *err)
+{
+    struct ref_exec e = {
+        .base = { .net = net, .batch = batch, .n_threads = ctx->n_threads, .flags = flags }
+    };
+    size_t n_floats, n_doubles;
+
+    OB_TRY(ob_alloc(e.node, (size_t)net->n_nodes, err));
+    lay_out(&e, &n_floats, &n_doubles);
+    ob_free(e.node);
+    *bytes = n_floats * sizeof(float) + n_doubles * sizeof(double);
+    return OB_OK;
+}
+
 static void forward(struct ob_exec *exec, const struct ob_weights *w, const float *x, int n,
                     enum ob_mode mode)
 {
@@ -403,6 +418,7 @@ const struct ob_backend ob_backend_ref = {
     .name = "ref",
     .start = start,
     .compile = compile,
+    .measure = measure,
     .forward = forward,
     .backward = backward,
     .free = destroy,

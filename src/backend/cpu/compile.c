@@ -30,6 +30,10 @@ static int give(struct compiler *k, struct ob_err *err)
         if (!ob_add(&n, k->piece[i].n, 15) || !ob_add(&total, total, n & ~(size_t)15))
             return ob_fail(err, OB_ENOMEM, "the network is too large");
     }
+    if (k->bytes) {
+        *k->bytes += total * sizeof(float);
+        return OB_OK;
+    }
     OB_TRY(ob_block_new(&k->e->arena, total, err));
     for (size_t i = 0; i < k->n_pieces; i++) {
         *k->piece[i].where = k->e->arena + at;
@@ -248,7 +252,9 @@ static int plan_rest(struct compiler *k, struct ob_err *err)
     OB_TRY(ob_ask_images(k, &e->features, ob_node_size(&net->node[net->features]), err));
     if (!ob_mul(&per, 16 * c8, (size_t)e->base.batch))
         return ob_fail(err, OB_ENOMEM, "a batch of %d is too large", e->base.batch);
-    return ob_alloc(e->part, per, err);
+    if (k->bytes)
+        *k->bytes += per * sizeof(double);
+    return k->bytes ? OB_OK : ob_alloc(e->part, per, err);
 }
 
 static int compile(struct compiler *k, struct ob_err *err)
@@ -271,10 +277,11 @@ static int compile(struct compiler *k, struct ob_err *err)
     return OB_OK;
 }
 
-int ob_cpu_compile(struct ob_exec **out, struct ob_ctx *ctx, const struct ob_net *net, int batch,
-                   unsigned flags, struct ob_err *err)
+/* `bytes` not NULL: only counted, and what comes out cannot run. */
+static int build(struct ob_exec **out, struct ob_ctx *ctx, const struct ob_net *net, int batch,
+                 unsigned flags, size_t *bytes, struct ob_err *err)
 {
-    struct compiler k = { .net = net };
+    struct compiler k = { .net = net, .bytes = bytes };
     struct exec *e;
     int rc;
 
@@ -296,6 +303,23 @@ int ob_cpu_compile(struct ob_exec **out, struct ob_ctx *ctx, const struct ob_net
         return rc;
     }
     *out = &e->base;
+    return OB_OK;
+}
+
+int ob_cpu_compile(struct ob_exec **out, struct ob_ctx *ctx, const struct ob_net *net, int batch,
+                   unsigned flags, struct ob_err *err)
+{
+    return build(out, ctx, net, batch, flags, NULL, err);
+}
+
+int ob_cpu_measure(size_t *bytes, struct ob_ctx *ctx, const struct ob_net *net, int batch,
+                   unsigned flags, struct ob_err *err)
+{
+    struct ob_exec *e;
+
+    *bytes = 0;
+    OB_TRY(build(&e, ctx, net, batch, flags, bytes, err));
+    ob_cpu_free(e);
     return OB_OK;
 }
 

@@ -21,6 +21,7 @@ struct compiler {
     int *slot_users, n_slots;
     struct piece *piece;
     size_t n_pieces;
+    size_t *bytes; /* not NULL: only count what would be taken */
 };
 
 static inline int ob_is_input(const struct ob_net *net, int node)

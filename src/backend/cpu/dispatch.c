@@ -61,6 +61,7 @@ const struct ob_backend ob_backend_cpu = {
     .name = "cpu",
     .start = start,
     .compile = ob_cpu_compile,
+    .measure = ob_cpu_measure,
     .forward = ob_cpu_forward,
     .backward = ob_cpu_backward,
     .free = ob_cpu_free,

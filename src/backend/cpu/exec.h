@@ -169,6 +169,8 @@ void ob_export_dx(struct exec *e, const struct ob_weights *w, float *dx);
 /* compile.c */
 int ob_cpu_compile(struct ob_exec **out, struct ob_ctx *ctx, const struct ob_net *net, int batch,
                    unsigned flags, struct ob_err *err);
+int ob_cpu_measure(size_t *bytes, struct ob_ctx *ctx, const struct ob_net *net, int batch,
+                   unsigned flags, struct ob_err *err);
 void ob_cpu_free(struct ob_exec *e);
 /* exec.c */
 void ob_cpu_forward(struct ob_exec *e, const struct ob_weights *w, const float *x, int n,
