@@ -226,7 +226,6 @@ out:
 
 static int print_result(struct cmd *c, const struct train *t, const struct ob_cost *cost)
 {
-    double speed = images_per_second(cost);
     json_t *j, *final;
 
     progress_clear(c->progress);
@@ -238,7 +237,7 @@ static int print_result(struct cmd *c, const struct train *t, const struct ob_co
         if (isfinite(cost->loss))
             printf("at last   loss %.4f, accuracy %.2f %% (running means over the last epoch)\n",
                    cost->loss, 100 * cost->accuracy);
-        printf("cost      %.1f s, %.0f images/s\n", cost->seconds, isnan(speed) ? 0 : speed);
+        print_cost("cost      ", cost);
         return OB_OK;
     }
     j = json_object();
@@ -248,7 +247,7 @@ static int print_result(struct cmd *c, const struct train *t, const struct ob_co
     put_number(j, "seconds", cost->seconds);
     put_count(j, "images", cost->images);
     put_count(j, "images_forward", cost->images_forward);
-    put_number(j, "images_per_second", speed);
+    put_number(j, "images_per_second", images_per_second(cost));
     put_count(j, "peak_bytes", ob_peak_bytes());
     put_number(final, "loss", cost->loss);
     put_number(final, "accuracy", cost->accuracy);

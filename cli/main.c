@@ -287,11 +287,38 @@ static const char *cache_folder(struct cmd *c)
     return home && home[0] == '/' ? cmd_textf(c, "%s/.cache/oubli", home) : NULL;
 }
 
+/* How much memory may be taken in all: OB_MEMORY, a number of bytes with K, M, G or T behind it, or "off";
+ * else what the system has free. */
+static int memory_room(struct cmd *c, size_t *bytes)
+{
+    static const char units[] = "KMGT";
+    const char *text = getenv("OB_MEMORY"), *unit;
+    size_t n = text ? strlen(text) : 0;
+    double x;
+
+    *bytes = 0;
+    if (!n)
+        return OB_OK;
+    *bytes = SIZE_MAX;
+    if (!strcmp(text, "off"))
+        return OB_OK;
+    unit = strchr(units, text[n - 1]);
+    if (!parse_double(unit ? cmd_textf(c, "%.*s", (int)n - 1, text) : text, &x) || !(x > 0))
+        return cmd_fail(c, OB_EINVAL,
+                        "OB_MEMORY is '%s'; a size such as 500M or 4G, or off, is needed", text);
+    for (; unit && unit >= units; unit--)
+        x *= 1024;
+    if (x < 9e18)
+        *bytes = (size_t)x + 1;
+    return OB_OK;
+}
+
 int cmd_start(struct cmd *c)
 {
     struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
     const char *isa = getenv("OB_ISA"), *conv = getenv("OB_CONV");
 
+    TRY(memory_room(c, &o.memory));
     o.backend = c->backend;
     o.isa = isa && isa[0] ? isa : NULL;
     o.general_conv = conv && !strcmp(conv, "general");

@@ -105,6 +105,18 @@ int print_json(struct cmd *c, json_t *value)
     return OB_OK;
 }
 
+void print_cost(const char *head, const struct ob_cost *cost)
+{
+    double speed = images_per_second(cost);
+
+    printf("%s%.1f s", head, cost->seconds);
+    if (cost->images)
+        printf(", %llu images", (unsigned long long)cost->images);
+    if (speed > 0)
+        printf(", %.0f images/s", speed);
+    printf(", %.0f MiB of memory at most\n", (double)ob_peak_bytes() / (1 << 20));
+}
+
 double images_per_second(const struct ob_cost *cost)
 {
     return cost->seconds > 0 ? (double)(cost->images - cost->images_resumed) / cost->seconds : NAN;

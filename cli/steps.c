@@ -222,8 +222,8 @@ static void result_table(const struct steps_run *how, const struct ob_plan *p,
     }
     table_print(t, stdout);
     print_untouched(left);
-    printf("\nmodel  %s\ncost   %.1f s, %llu images\n", how->output, cost->seconds,
-           (unsigned long long)cost->images);
+    printf("\nmodel  %s\n", how->output);
+    print_cost("cost   ", cost);
 }
 
 /* The training part is that of the split: what was left out or forgotten before counts as retained

@@ -74,6 +74,9 @@ struct ob_ctx_opts {
     void *arg;
     /* A folder for decoded images, made when needed; NULL: every opening decodes. Borrowed. */
     const char *cache;
+    /* Bytes that this process may take in all: what needs more is refused before it starts
+     * (OB_ENOMEM). 0: what the system has free; SIZE_MAX: nothing is refused. */
+    size_t memory;
 };
 #define OB_CTX_OPTS_INIT                                                                           \
     {                                                                                              \

@@ -4,7 +4,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <time.h>
 
 uint64_t ob_ctx_stamp(struct ob_ctx *ctx)
@@ -44,14 +43,6 @@ double ob_now(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-size_t ob_peak_bytes(void)
-{
-    struct rusage u;
-
-    getrusage(RUSAGE_SELF, &u);
-    return (size_t)u.ru_maxrss * 1024;
 }
 
 const char *ob_ctx_isa(const struct ob_ctx *ctx)

@@ -130,6 +130,22 @@ bool ob_file_exists(const char *path)
     return !stat(path, &st);
 }
 
+bool ob_text_read(const char *path, char *out, size_t room)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    size_t n = 0;
+    ssize_t got = 1;
+
+    while (fd >= 0 && n + 1 < room && got > 0) {
+        got = read(fd, out + n, room - 1 - n);
+        n += got > 0 ? (size_t)got : 0;
+    }
+    out[n] = 0;
+    if (fd >= 0)
+        close(fd);
+    return n > 0;
+}
+
 bool ob_take(struct ob_reader *r, const unsigned char **out, size_t n)
 {
     if (r->left < n)

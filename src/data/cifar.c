@@ -115,7 +115,7 @@ static int read_file(struct ob_file *f, size_t *n, const char *dir, const struct
     return OB_OK;
 }
 
-static int read_part(struct ob_examples *e, const char *dir, const struct layout *l, int part,
+static int read_part(struct ob_data *d, const char *dir, const struct layout *l, int part,
                      struct ob_err *err)
 {
     struct ob_file f[MAX_FILES] = { { 0 } };
@@ -124,9 +124,9 @@ static int read_part(struct ob_examples *e, const char *dir, const struct layout
 
     for (int i = 0; i < MAX_FILES && l->file[part][i]; i++)
         OB_GO(read_file(&f[i], &n, dir, l, l->file[part][i], err));
-    OB_GO(ob_examples_alloc(e, n, 3, SIDE, SIDE, 0, err));
+    OB_GO(ob_examples_alloc(d, part, n, 0, err));
     for (int i = 0; i < MAX_FILES && f[i].n; i++) {
-        take_records(e, first, &f[i], l);
+        take_records(&d->ex[part], first, &f[i], l);
         first += f[i].n / (l->n_labels + PIXELS);
         ob_file_release(&f[i]);
     }
@@ -145,8 +145,8 @@ static int open_layout(struct ob_data *d, const char *dir, const struct layout *
     OB_TRY(ob_alloc(d->class_name, (size_t)l->n_classes, err));
     for (int c = 0; c < l->n_classes; c++)
         snprintf(d->class_name[c], sizeof(d->class_name[c]), "%s", l->class_name[c]);
-    OB_TRY(read_part(&d->ex[OB_TRAIN], dir, l, OB_TRAIN, err));
-    return read_part(&d->ex[OB_TEST], dir, l, OB_TEST, err);
+    OB_TRY(read_part(d, dir, l, OB_TRAIN, err));
+    return read_part(d, dir, l, OB_TEST, err);
 }
 
 static int open_cifar10(struct ob_data *d, const struct ob_data_arg *a, struct ob_err *err)

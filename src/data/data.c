@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/room.h"
 #include "base/str.h"
 
 static const struct ob_source *const all[] = {
@@ -148,10 +149,12 @@ static int canonical_spec(char out[256], const struct ob_data_arg *a, struct ob_
 
 /* ---- what every source must have delivered ---- */
 
-int ob_examples_alloc(struct ob_examples *e, size_t n, int c, int h, int w, int is_float,
-                      struct ob_err *err)
+int ob_examples_alloc(struct ob_data *d, int part, size_t n, int is_float, struct ob_err *err)
 {
-    size_t total;
+    int c = d->info.channels, h = d->info.height, w = d->info.width;
+    struct ob_examples *e = &d->ex[part];
+    char what[40];
+    size_t total, bytes;
 
     *e = (struct ob_examples){ 0 };
     if (c != 1 && c != 3)
@@ -161,8 +164,13 @@ int ob_examples_alloc(struct ob_examples *e, size_t n, int c, int h, int w, int 
                        MAX_SIDE);
     if (!n || n >= MAX_EXAMPLES)
         return ob_fail(err, OB_EFORMAT, "%zu examples; 1 to %zu are possible", n, MAX_EXAMPLES - 1);
-    if (!ob_mul(&total, n, (size_t)(c * h * w)))
+    if (!ob_mul(&total, n, (size_t)(c * h * w)) ||
+        !ob_mul(&bytes, total, is_float ? sizeof(float) : 1))
         return ob_fail(err, OB_ENOMEM, "out of memory");
+    snprintf(what, sizeof(what), "the %s part", part == OB_TRAIN ? "training" : "test");
+    OB_TRY(ob_room_check(d->ctx, bytes, what, NULL,
+                         "a smaller data set needs less; OB_MEMORY=off tries it all the same",
+                         err));
     e->n = n;
     if (is_float)
         OB_TRY(ob_alloc(e->f32, total, err));

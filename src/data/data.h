@@ -41,9 +41,9 @@ struct ob_source {
 extern const struct ob_source ob_source_idx, ob_source_cifar10, ob_source_cifar100, ob_source_npy,
     ob_source_images, ob_source_synth;
 
-/* n images, zeroed, of a checked size; frees nothing that was there. */
-int ob_examples_alloc(struct ob_examples *e, size_t n, int c, int h, int w, int is_float,
-                      struct ob_err *err);
+/* n images of the size in d->info, which is checked, zeroed, into d->ex[part]; frees nothing that was
+ * there. OB_EFORMAT: not a size that is possible; OB_ENOMEM: also where less is free. */
+int ob_examples_alloc(struct ob_data *d, int part, size_t n, int is_float, struct ob_err *err);
 /* For sources that do not say: n_classes is the largest training label plus one, and each of them
  * occurs. `path`: for messages. */
 int ob_data_count_classes(struct ob_data *d, const char *path, struct ob_err *err);

@@ -57,7 +57,7 @@ static int take_images(struct ob_data *d, int part, const struct ob_file *f, str
     info->channels = 1;
     info->height = (int)size[1];
     info->width = (int)size[2];
-    rc = ob_examples_alloc(&d->ex[part], size[0], 1, info->height, info->width, 0, err);
+    rc = ob_examples_alloc(d, part, size[0], 0, err);
     if (rc) {
         ob_err_prefix(err, "'%s': ", f->path);
         return rc;

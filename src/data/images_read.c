@@ -182,9 +182,8 @@ static void key_of(const struct reading *r, char key[65])
 
 static int alloc_part(struct reading *r, int part, struct ob_err *err)
 {
-    const struct ob_data_info *i = &r->d->info;
     struct ob_examples *e = &r->d->ex[part];
-    int rc = ob_examples_alloc(e, r->list[part].n, i->channels, i->height, i->width, 0, err);
+    int rc = ob_examples_alloc(r->d, part, r->list[part].n, 0, err);
 
     if (rc) {
         ob_err_prefix(err, "'%s': ", r->root);

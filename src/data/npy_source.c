@@ -91,8 +91,7 @@ static int take_images(struct ob_data *d, int part, const struct ob_npy *a, cons
     d->info.channels = (int)s.channels;
     d->info.height = (int)s.height;
     d->info.width = (int)s.width;
-    rc = ob_examples_alloc(e, s.n, d->info.channels, d->info.height, d->info.width,
-                           a->type[1] == 'f', err);
+    rc = ob_examples_alloc(d, part, s.n, a->type[1] == 'f', err);
     if (rc) {
         ob_err_prefix(err, "'%s': ", path);
         return rc;

@@ -177,7 +177,7 @@ static int make_part(struct ob_data *d, int part, const struct plan *p, struct o
     uint32_t *slot;
     int rc;
 
-    OB_TRY(ob_examples_alloc(e, p->n[part], (int)p->channels, (int)p->size, (int)p->size, 0, err));
+    OB_TRY(ob_examples_alloc(d, part, p->n[part], 0, err));
     OB_TRY(ob_alloc(slot, e->n, err));
     for (size_t i = 0; i < e->n; i++)
         slot[i] = (uint32_t)i;

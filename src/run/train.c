@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "run/checkpoint.h"
+#include "run/memory.h"
 #include "run/provenance.h"
 #include "run/recipe.h"
 
@@ -80,6 +81,21 @@ static int record_events(struct training *t, const struct ob_data *d, const stru
     return OB_OK;
 }
 
+/* Before anything is taken. */
+static int check_room(struct training *t, const struct ob_ids *use, int batch, struct ob_err *err)
+{
+    const struct ob_net *net = t->model->net;
+    size_t blocks = strcmp(t->recipe->optimizer, "sgd") ? 3 : 2; /* gradients, moments */
+    struct ob_memory need = { 0 };
+
+    OB_TRY(ob_memory_add_exec(&need, t->ctx, net, batch, OB_EXEC_TRAIN, err));
+    ob_memory_add_weights(&need, net, blocks, 0);
+    ob_memory_add_batch(&need, net, batch, 1);
+    if (t->opts->events)
+        need.rest += use->n * OB_EVENT_BYTES;
+    return ob_memory_check(&need, t->ctx, batch, "training", err);
+}
+
 static int prepare(struct training *t, const struct ob_data *d, const struct ob_ids *use,
                    struct ob_err *err)
 {
@@ -89,6 +105,7 @@ static int prepare(struct training *t, const struct ob_data *d, const struct ob_
 
     OB_TRY(ob_schedule_parse(&t->schedule, r->schedule, err));
     OB_TRY(ob_augment_parse(r->augment, &lo.augment, err));
+    OB_TRY(check_room(t, use, batch, err));
     OB_TRY(ob_loader_new(&t->loader, d, OB_TRAIN, use, &lo, err));
     OB_TRY(ob_exec_new(&t->exec, t->ctx, t->model->net, batch, OB_EXEC_TRAIN, err));
     OB_TRY(ob_optim_init(&t->optim, t->ctx, r->optimizer, t->model->net->n_params, r->momentum,

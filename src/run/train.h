@@ -44,6 +44,7 @@ struct ob_events {
     double *confidence, *max_confidence, *neg_entropy, *accuracy,
         *loss; /* sums over epochs, by rank in ids */
 };
+#define OB_EVENT_BYTES (5 * sizeof(double)) /* of one example */
 int ob_events_new(struct ob_events **out, const struct ob_ids *ids, size_t n_file,
                   struct ob_err *err);
 void ob_events_add(struct ob_events *e, const struct ob_batch *b, const float *logits, int c);

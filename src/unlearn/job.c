@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "run/memory.h"
 
 enum { STREAM_RETAIN = 1, STREAM_FORGET, STREAM_BOTH }; /* loaders shuffle apart */
 
@@ -71,6 +72,31 @@ static int open_blocks(struct ob_job *job, int batch, struct ob_err *err)
     OB_TRY(ob_alloc(job->mask, net->n_params, err));
     memset(job->mask, 1, net->n_params);
     return OB_OK;
+}
+
+/* As above and as in open_loaders(), before anything is taken. */
+int ob_job_check_room(const struct ob_job *job, size_t models, struct ob_err *err)
+{
+    const struct ob_net *net = job->model->net;
+    bool teacher = reads(job, OB_NEED_TEACHER), mask = reads(job, OB_NEED_MASK);
+    int batch = most_examples(job);
+    size_t blocks = job->common.optimizer ? 3 : 2; /* gradients, moments */
+    struct ob_memory need = { 0 };
+
+    if (!job->method->common)
+        return OB_OK;
+    OB_TRY(ob_memory_add_exec(&need, job->ctx, net, batch, OB_EXEC_TRAIN, err));
+    if (teacher)
+        OB_TRY(ob_memory_add_exec(&need, job->ctx, net, batch, 0, err));
+    /* while a mask is made the gradient that it is made from stands beside it */
+    ob_memory_add_weights(&need, net, blocks + mask, models + teacher);
+    need.weights += mask ? net->n_params : 0;
+    ob_memory_add_batch(&need, net, batch, teacher ? 2 : 1);
+    if (reads(job, OB_NEED_RETAIN | OB_NEED_FORGET)) {
+        ob_memory_add_batch(&need, net, batch, 0);
+        ob_memory_add_batch(&need, net, batch, 0);
+    }
+    return ob_memory_check(&need, job->ctx, batch, job->method->name, err);
 }
 
 static size_t batches_of(const struct ob_loader *l)

@@ -1,0 +1,188 @@
+/* u_memory.c - the memory that work will take: counted as it is then taken, refused before it starts. */
+#include "unlearn.h"
+
+#include <malloc.h>
+
+#include "base/io.h"
+#include "base/room.h"
+#include "run/memory.h"
+
+static const char *const archs[] = { "mlp", "cnn", "resnet20", "resnet18,width=0.25" };
+
+static size_t taken(void)
+{
+    struct mallinfo2 m = mallinfo2();
+
+    return m.uordblks + m.hblkhd;
+}
+
+static struct ob_ctx *make_ctx(const char *name)
+{
+    struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
+    struct ob_ctx *ctx;
+
+    o.backend = name;
+    o.n_threads = 3;
+    must(ob_ctx_new(&ctx, &o, err));
+    return ctx;
+}
+
+static void compare(struct ob_ctx *ctx, const char *arch, int batch, unsigned flags)
+{
+    struct ob_exec *e;
+    struct ob_net *net;
+    size_t want, before, real;
+
+    must(ob_net_new(&net, arch, 3, 32, 32, 10, err));
+    must(ob_exec_measure(&want, ctx, net, batch, flags, err));
+    before = taken();
+    must(ob_exec_new(&e, ctx, net, batch, flags, err));
+    real = taken() - before;
+    /* beside it: small tables, and what lies before the next 2 MiB */
+    if (before && (real < want || real > want + want / 20 + ((size_t)6 << 20)))
+        fail_msg("%s, %s, batch %d, flags %u: %zu bytes counted, %zu taken", ctx->backend->name,
+                 arch, batch, flags, want, real);
+    ob_exec_free(e);
+    ob_net_free(net);
+}
+
+static void counted_as_taken(void **state)
+{
+    static const char *const name[] = { "cpu", "ref" };
+
+    (void)state;
+    for (int b = 0; b < 2; b++) {
+        struct ob_ctx *ctx = make_ctx(name[b]);
+
+        for (size_t a = 0; a < sizeof(archs) / sizeof(archs[0]); a++) {
+            compare(ctx, archs[a], 1, OB_EXEC_TRAIN);
+            compare(ctx, archs[a], 33, OB_EXEC_TRAIN);
+            compare(ctx, archs[a], 33, OB_EXEC_TRAIN | OB_EXEC_INPUT_GRAD);
+            compare(ctx, archs[a], 64, 0);
+        }
+        ob_ctx_free(ctx);
+    }
+}
+
+/* What is free from now on: `bytes`. */
+static void leave(struct ob_ctx *ctx, size_t bytes)
+{
+    size_t room;
+
+    ctx->opts.memory = (size_t)1 << 40;
+    assert_true(ob_room_of(ctx, &room));
+    ctx->opts.memory = ((size_t)1 << 40) - room + bytes;
+}
+
+static void training(void **state)
+{
+    struct ob_train_opts o = OB_TRAIN_OPTS_INIT;
+    char before[65], after[65], path[200];
+    struct ob_model *m;
+    struct world w;
+
+    (void)state;
+    begin(&w, 1);
+    m = copy(&w);
+    must(ob_model_digest(m, before, err));
+    ob_recipe_default(&o.recipe, w.data, "cnn");
+    o.recipe.epochs = 1;
+    o.checkpoint = scratch_file(path, sizeof(path), "m.ckpt");
+    leave(w.ctx, 1 << 20);
+    must_fail(ob_train(NULL, m, w.data, w.split, ob_split_train(w.split), &o, err), OB_ENOMEM,
+              "training needs about ");
+    must(ob_model_digest(m, after, err));
+    assert_string_equal(before, after);
+    assert_false(ob_file_exists(path));
+    o.recipe.batch = 1;
+    must(ob_train(NULL, m, w.data, w.split, ob_split_train(w.split), &o, err));
+    ob_model_free(m);
+    end(&w);
+}
+
+static int count_step(void *arg, size_t step, const struct ob_model *m)
+{
+    (void)step;
+    (void)m;
+    ++*(int *)arg;
+    return 0;
+}
+
+/* The second step is too large: the first is not begun. */
+static void whole_plan(void **state)
+{
+    struct ob_refine_opts how = { .size = sizeof(how), .n_parts = 3, .random = 1 };
+    struct ob_rum_opts o = OB_RUM_OPTS_INIT;
+    struct ob_plan *p;
+    struct ob_model *m;
+    struct world w;
+    int n_steps = 0;
+
+    (void)state;
+    begin(&w, 1);
+    m = copy(&w);
+    how.methods = "finetune:batch=1:epochs=1,scrub:batch=80:epochs=1,none";
+    must(ob_refine(&p, w.data, m, ob_split_train(w.split), w.forget, NULL, &how, err));
+    o.on_step = count_step;
+    o.arg = &n_steps;
+    leave(w.ctx, 1 << 20);
+    must_fail(ob_rum(NULL, NULL, m, w.data, w.split, p, &o, err), OB_ENOMEM,
+              "step 2 ('random2'): scrub needs about ");
+    assert_int_equal(n_steps, 0);
+    leave(w.ctx, 1 << 30);
+    must(ob_rum(NULL, NULL, m, w.data, w.split, p, &o, err));
+    assert_int_equal(n_steps, 3);
+    ob_plan_free(p);
+    ob_model_free(m);
+    end(&w);
+}
+
+/* Little memory makes it slow, not impossible, and nothing else of it. */
+static void prediction(void **state)
+{
+    float logits[2][90 * 3];
+    size_t all, one;
+    struct world w;
+
+    (void)state;
+    begin(&w, 1);
+    must(ob_exec_measure(&all, w.ctx, w.start->net, (int)ob_split_train(w.split)->n, 0, err));
+    must(ob_exec_measure(&one, w.ctx, w.start->net, 1, 0, err));
+    if (all < one + (300 << 10)) /* memory of this process comes and goes in such steps */
+        fail_msg("%zu bytes for one image, %zu for all: too alike to tell", one, all);
+    for (int i = 0; i < 2; i++) {
+        memset(logits[i], 0, sizeof(logits[i]));
+        must(ob_predict(logits[i], NULL, w.start, w.data, OB_TRAIN, ob_split_train(w.split), err));
+        leave(w.ctx, one / 2 + all / 2);
+    }
+    assert_memory_equal(logits[0], logits[1], sizeof(logits[0]));
+    leave(w.ctx, 0);
+    must_fail(ob_predict(logits[0], NULL, w.start, w.data, OB_TRAIN, ob_split_train(w.split), err),
+              OB_ENOMEM, "evaluating needs about ");
+    end(&w);
+}
+
+static void data(void **state)
+{
+    struct ob_ctx *ctx = make_ctx("cpu");
+    struct ob_data *d;
+
+    (void)state;
+    leave(ctx, 1 << 20);
+    must_fail(ob_data_open(&d, ctx, "synth:longtail,train=20000", err), OB_ENOMEM,
+              "the training part needs about 4.9 MiB of memory, ");
+    ob_ctx_free(ctx);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counted_as_taken),
+        cmocka_unit_test(training),
+        cmocka_unit_test(whole_plan),
+        cmocka_unit_test(prediction),
+        cmocka_unit_test(data),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
