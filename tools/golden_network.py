@@ -1,6 +1,7 @@
 """golden_network.py - nodes, networks, gradients and training steps from PyTorch in float64.
 
-make(outdir) writes outdir/network/nodes.npz, networks.npz, optimizers.npz and versions.json.
+make(outdir) writes outdir/network/nodes.npz, networks.npz, one file for each of the larger networks,
+optimizers.npz and versions.json.
 Weights and images come from goldenlib's counter, as float32 values; all arithmetic is float64.
 """
 
@@ -13,7 +14,9 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+import goldenmodels
 import goldenlib as lib
+from goldenmodels import Normalize
 
 # ---- node by node: the cases of nodes.txt ----
 
@@ -62,7 +65,7 @@ class Case:
                                 get("weight", c), get("bias", c), train, 0.1, 1e-5)
         return {"relu": lambda: F.relu(x), "add1": lambda: x + first,
                 "maxpool": lambda: F.max_pool2d(x, *a), "flatten": lambda: x.flatten(1),
-                "avgpool": lambda: F.adaptive_avg_pool2d(x, 1),
+                "avgpool": lambda: F.adaptive_avg_pool2d(x, a[0] if a else 1),
                 "shortcut": lambda: shortcut(x, *a)}[op]()
 
     def run(self, x, train):
@@ -114,16 +117,6 @@ def make_nodes(folder):
 
 
 # ---- whole networks ----
-
-
-class Normalize(nn.Module):
-    def __init__(self, c):
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(c))
-        self.register_buffer("std", torch.ones(c))
-
-    def forward(self, x):
-        return (x - self.mean.view(1, -1, 1, 1)) / self.std.view(1, -1, 1, 1)
 
 
 class Cnn(nn.Module):
@@ -187,13 +180,24 @@ class ResNet20(nn.Module):
         return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
 
 
+def large(arch, channels):
+    return lambda: goldenmodels.make(arch, channels, 10)
+
+
 # name: how to build it, images of a batch, channels, size, rate and decay of the ten steps
 NETWORKS = {
     "cnn": (lambda: Cnn(1, 28), 8, 1, 28, 0.05, 0.5),
     "cnn-half": (lambda: Cnn(3, 32, (16, 32, 64)), 8, 3, 32, 0.05, 0.5),
     "resnet20": (ResNet20, 8, 3, 32, 0.01, 0.5),
     "mlp": (lambda: Mlp(1, 28), 8, 1, 28, 0.05, 0.5),
+    "resnet18": (large("resnet18,width=0.125", 3), 4, 3, 16, 0.01, 0.5),
+    "resnet18-in": (large("resnet18,stem=imagenet,width=0.125", 1), 4, 1, 48, 0.001, 0.5),
+    "resnet50": (large("resnet50,width=0.125", 3), 4, 3, 16, 1e-4, 0.5),
+    "resnet50-in": (large("resnet50,stem=imagenet,width=0.125", 3), 4, 3, 40, 1e-4, 0.5),
+    "vgg16": (large("vgg16,width=0.125", 3), 4, 3, 32, 1e-4, 0.5),
+    "vgg16-lth": (large("vgg16,head=lth,width=0.125", 1), 4, 1, 32, 1e-4, 0.5),
 }
+N_SMALL = 4  # those in one file; the others have one each
 STEPS, MOMENTUM = 10, 0.9
 
 
@@ -250,7 +254,9 @@ def error(a, b):
 
 def make_network(out, name):
     def add(mode, part, a):
-        out[f"{name}.{mode}.{part}"] = lib.short(part, a)
+        a = lib.short(part, a)
+        single = part != "y" and name.startswith("resnet50")  # there are many
+        out[f"{name}.{mode}.{part}"] = a.astype(np.float32) if single else a
 
     own = []
     for train in (True, False):
@@ -276,9 +282,13 @@ def make_network(out, name):
 
 def make_networks(folder):
     out = {}
-    for name in NETWORKS:
+    for name in list(NETWORKS)[:N_SMALL]:
         make_network(out, name)
     np.savez(os.path.join(folder, "networks.npz"), **out)
+    for name in list(NETWORKS)[N_SMALL:]:
+        out = {}
+        make_network(out, name)
+        np.savez(os.path.join(folder, f"{name}.npz"), **out)
 
 
 # ---- optimisers alone ----
