@@ -62,6 +62,67 @@ class Resnet20(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
+def conv_bn(a, b, kernel, stride=1):
+    return [nn.Conv2d(a, b, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(b)]
+
+
+class Residual(nn.Module):
+    """A basic block (expansion 1), or a bottleneck (expansion 4) with its stride on the 3 x 3."""
+
+    def __init__(self, a, b, stride, expansion):
+        super().__init__()
+        if expansion == 1:
+            parts = [*conv_bn(a, b, 3, stride), nn.ReLU(True), *conv_bn(b, b, 3)]
+        else:
+            parts = [*conv_bn(a, b, 1), nn.ReLU(True), *conv_bn(b, b, 3, stride), nn.ReLU(True),
+                     *conv_bn(b, expansion * b, 1)]
+        self.main = nn.Sequential(*parts)
+        self.down = nn.Sequential(*(conv_bn(a, expansion * b, 1, stride)
+                                    if stride > 1 or a != expansion * b else []))
+
+    def forward(self, x):
+        return F.relu(self.main(x) + self.down(x))
+
+
+class Resnet(nn.Module):
+    def __init__(self, c, h, w, blocks, expansion, classes=10):
+        super().__init__()
+        layers, a = [*conv_bn(c, 64, 3), nn.ReLU(True)], 64
+        for i, n in enumerate(blocks):
+            for k in range(n):
+                layers.append(Residual(a, 64 << i, 2 if i and not k else 1, expansion))
+                a = (64 << i) * expansion
+        self.layers = nn.Sequential(*layers)
+        self.fc = nn.Linear(a, classes)
+
+    def forward(self, x):
+        return self.fc(self.layers(x).mean((2, 3)))
+
+
+class Vgg16(nn.Module):
+    def __init__(self, c, h, w, classes=10):
+        super().__init__()
+        layers = []
+        for b in (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512):
+            layers += [*conv_bn(c, b, 3), nn.ReLU(True)] if b else [nn.MaxPool2d(2)]
+            c = b or c
+        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(),
+                                    nn.Linear(4 * c, 256), nn.ReLU(True), nn.Linear(256, 256),
+                                    nn.ReLU(True), nn.Linear(256, classes))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+NETS = {
+    "cnn": Cnn,
+    "resnet20": Resnet20,
+    "resnet18": lambda *s: Resnet(*s, (2, 2, 2, 2), 1),
+    "resnet50": lambda *s: Resnet(*s, (3, 4, 6, 3), 4),
+    "vgg16": Vgg16,
+}
+
+
 def main():
     net, shape, batch, threads, mode = sys.argv[1:6]
     seconds = float(sys.argv[6]) if len(sys.argv) > 6 else 4.0
@@ -69,7 +130,7 @@ def main():
     torch.manual_seed(1)
     c, h, w = map(int, shape.split("x"))
     n = int(batch)
-    model = {"cnn": Cnn, "resnet20": Resnet20}[net](c, h, w)
+    model = NETS[net](c, h, w)
     x, y = torch.rand(n, c, h, w), torch.randint(0, 10, (n,))
     opt = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
 

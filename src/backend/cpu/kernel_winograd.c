@@ -94,6 +94,20 @@ OB_INLINE void walk_on(struct walk *at, const struct ob_wino_map *m)
 
 static const float zeros[8 * 6] __attribute__((aligned(32)));
 
+/* Rows of a tile are too short for the processor to notice that they are read one after another,
+ * so the same tile of the next plane is asked for in good time. */
+OB_INLINE void fetch_tile(const float *plane, const struct ob_wino_map *m, int ty, int tx,
+                          const int write)
+{
+    const float *p = plane + m->plane + 4 * (size_t)ty * m->row + 32 * (size_t)tx;
+
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; r++, p += m->row) {
+        __builtin_prefetch(p, write, 3);
+        __builtin_prefetch(p + 16, write, 3);
+    }
+}
+
 /* ---- images ---- */
 
 /* B^T d B of the 6 x 6 pixels around a tile of 4 x 4; what lies outside of the image is zero. */
@@ -143,6 +157,7 @@ static void input(float *v, size_t point, size_t plane, const float *x, const st
             const float *from = x + at.image + (size_t)b * m->plane;
             float *to = v + (size_t)b * plane + 8 * t;
 
+            fetch_tile(from, m, at.ty, at.tx, 0);
             if (at.ty > 0 && at.tx > 0 && 4 * at.ty + 5 <= m->h && 4 * at.tx + 5 <= m->w)
                 input_tile(to, point, from, m, at.ty, at.tx, 1);
             else
@@ -252,6 +267,7 @@ static void output(float *y, const struct ob_wino_map *m, const float *v, size_t
                         32 * (size_t)at.tx;
             const float *from = v + (size_t)b * plane + 8 * t;
 
+            fetch_tile(y + at.image + (size_t)b * m->plane, m, at.ty, at.tx, 1);
             if (h >= 4 && w >= 4)
                 output_tile(to, m->row, from, point, 4, 4, more, add);
             else

@@ -6,10 +6,11 @@
 #include "base/par.h"
 
 #define POINTS 36
-#define BLOCK_TILES 48 /* of one product: the transformed tiles stay in the second cache */
+#define GROUP_TILES 32 /* of the images of one task */
+#define BLOCK_TILES 48 /* of one product, at most: what it needs stays in the second cache */
+#define SLAB_GROUPS 6  /* whose transforms wait for a weight gradient; with more it is slower */
 /* Channels x channels up to which the weight gradient of a chunk of images stays in the cache. */
-#define SMALL_FILTERS 2048
-#define SLAB_FLOATS ((size_t)5 << 19) /* of transformed images that wait for a weight gradient */
+#define SMALL_FILTERS 4096
 
 /* ---- plan ---- */
 
@@ -49,19 +50,16 @@ static size_t point_of(const struct ob_wino_map *m, int n_tiles)
 
 static void plan_sizes(struct conv *c, struct wino *w, int batch)
 {
-    int pieces, most = w->x.c8 > w->y.c8 ? w->x.c8 : w->y.c8, batches;
-    size_t image;
+    int pieces, images;
 
     w->tiles = w->x.tiles_h * w->x.tiles_w;
-    c->group = (BLOCK_TILES + w->tiles - 1) / w->tiles;
+    c->group = (GROUP_TILES + w->tiles - 1) / w->tiles;
     pieces = (c->group * w->tiles + BLOCK_TILES - 1) / BLOCK_TILES;
     w->block = multiple((c->group * w->tiles + pieces - 1) / pieces, 12);
-    if (w->filters[0].n_in * w->filters[0].n_out > SMALL_FILTERS) {
-        image = (size_t)POINTS * 8 * (size_t)most * (size_t)w->tiles;
-        w->slab = multiple((int)(SLAB_FLOATS / image) + 1, c->group);
-    }
-    batches = w->slab < batch ? w->slab : batch;
-    w->kept = w->slab ? batches * w->tiles : w->block;
+    if (w->filters[0].n_in * w->filters[0].n_out > SMALL_FILTERS)
+        w->slab = SLAB_GROUPS * c->group;
+    images = w->slab < batch ? w->slab : batch;
+    w->kept = w->slab ? images * w->tiles : w->block;
     w->point[0] = point_of(&w->x, w->block);
     w->point[1] = point_of(&w->y, w->block);
     w->kept_point[0] = point_of(&w->x, w->kept);
