@@ -185,9 +185,11 @@ class VGG16(nn.Module):
                                             nn.Linear(hidden, hidden), nn.ReLU(),
                                             nn.Linear(hidden, classes))
 
+    def embedding(self, x):
+        return self.pool(self.features(self.normalize(x))).flatten(1)
+
     def forward(self, x):
-        x = self.pool(self.features(self.normalize(x)))
-        return self.classifier(x.flatten(1))
+        return self.classifier(self.embedding(x))
 
 
 def make(arch, shape, classes):
@@ -200,6 +202,11 @@ def make(arch, shape, classes):
         return ResNet(shape, classes, factor, blocks, expansion, **options)
     kind = {"cnn": CNN, "mlp": MLP, "resnet20": ResNet20, "vgg16": VGG16}[name]
     return kind(shape, classes, factor, **options)
+
+
+def embedding(model, x):
+    """What the classifier reads; vgg16's `features` are its convolutions."""
+    return model.embedding(x) if isinstance(model, VGG16) else model.features(x)
 
 
 TYPES = {"F32": np.dtype("<f4"), "I64": np.dtype("<i8")}

@@ -5,7 +5,7 @@
 
 For each architecture: the program trains a model, PyTorch loads the file (load_state_dict, strict)
 and must give the logits and embeddings that `predict` wrote; then PyTorch makes a model, and
-`predict` must give its logits. Exit 77: this Python has no PyTorch.
+`predict` must give its logits, also from a file without the normalisation. Exit 77: this Python has no PyTorch.
 """
 
 import os
@@ -26,6 +26,14 @@ CASES = [
     ("cnn,width=0.5", (1, 9, 17), 2),
     ("mlp", (1, 12, 8), 3),
     ("resnet20", (3, 16, 12), 5),
+    ("resnet18", (3, 16, 16), 10),
+    ("resnet18,width=0.125", (1, 19, 12), 4),
+    ("resnet18,stem=imagenet,width=0.25", (3, 33, 40), 3),
+    ("resnet50,width=0.125", (3, 16, 12), 5),
+    ("resnet50,stem=imagenet,width=0.125", (1, 40, 33), 4),
+    ("vgg16", (3, 32, 32), 10),
+    ("vgg16,width=0.125", (1, 32, 48), 6),  # a map of 2 x 3 averaged to 2 x 2
+    ("vgg16,head=lth,width=0.125", (3, 28, 28), 3),
 ]
 PROGRAM = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("OB_PROGRAM", "build/oubli")
 
@@ -53,7 +61,7 @@ def predict(data, model, out, *more):
 
 
 def compare(what, ours, theirs):
-    gap = np.abs(ours - theirs).max() / (1 + np.abs(theirs).max())
+    gap = np.abs(ours - theirs).max() / np.abs(theirs).max()
     print(f"{what}: largest gap {gap:.2e}")
     if ours.shape != theirs.shape or not gap < 1e-4:
         sys.exit(f"{what}: PyTorch and oubli differ")
@@ -71,7 +79,7 @@ def check(folder, arch, shape, classes):
         sys.exit(f"{arch}: other names, or in another order, than PyTorch's")
     model.load_state_dict(tensors, strict=True)
     with torch.no_grad():
-        logits, features = model(x).numpy(), model.features(x).numpy()
+        logits, features = model(x).numpy(), torch_models.embedding(model, x).numpy()
     compare(f"{arch} logits", predict(data, path, os.path.join(folder, "l.npy")), logits)
     compare(f"{arch} features",
             predict(data, path, os.path.join(folder, "f.npy"), "--features"), features)
@@ -83,6 +91,11 @@ def check(folder, arch, shape, classes):
     with torch.no_grad():
         logits = model(x).numpy()
     compare(f"{arch} from PyTorch", predict(data, path, os.path.join(folder, "t.npy")), logits)
+    plain = {k: v for k, v in model.state_dict().items() if not k.startswith("normalize.")}
+    torch_models.write(path, plain)
+    half = ",".join(["0.5"] * shape[0]) + "/" + ",".join(["0.25"] * shape[0])
+    compare(f"{arch} without normalisation",
+            predict(data, path, os.path.join(folder, "p.npy"), "--normalize", half), logits)
 
 
 for case in CASES:
