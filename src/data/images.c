@@ -28,6 +28,7 @@ struct images {
     const char *root;
     struct ob_dir classes; /* the entries of train/ that are folders */
     struct ob_image_list list[2];
+    bool tiny; /* the layout of Tiny-ImageNet */
 };
 
 /* ---- files ---- */
@@ -424,7 +425,8 @@ static int list_test(struct images *im, const char *asked, struct ob_err *err)
     OB_TRY(join(wnids, im->root, "wnids.txt", err));
     OB_TRY(join(test, im->root, "test", err));
     OB_TRY(join(val, im->root, "val", err));
-    if (!asked && ob_file_exists(wnids))
+    im->tiny = ob_file_exists(wnids);
+    if (!asked && im->tiny)
         return take_tiny(im, wnids, err);
     has_test = ob_file_exists(test);
     has_val = ob_file_exists(val);
@@ -448,6 +450,11 @@ static int list_files(struct images *im, const char *asked, struct ob_err *err)
     return list_test(im, asked, err);
 }
 
+static bool is_whole_tiny(const struct ob_data_info *i)
+{
+    return i->n_classes == 200 && i->channels == 3 && i->height == 64 && i->width == 64;
+}
+
 static int open_images(struct ob_data *d, const struct ob_data_arg *a, struct ob_err *err)
 {
     struct images im = { .ctx = d->ctx, .root = a->where };
@@ -459,6 +466,8 @@ static int open_images(struct ob_data *d, const struct ob_data_arg *a, struct ob
     OB_GO(list_files(&im, asked, err));
     OB_GO(name_classes(d, &im, err));
     OB_GO(ob_images_read(d, im.list, im.root, err));
+    if (im.tiny && is_whole_tiny(&d->info))
+        d->info.name = "tiny-imagenet";
 out:
     for (int p = 0; p < 2; p++) {
         for (size_t i = 0; i < im.list[p].n; i++)

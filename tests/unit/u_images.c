@@ -289,6 +289,39 @@ static void tiny(void **state)
     assert_string_equal(hash, sorted);
 }
 
+/* Only the whole of it is called by its name. */
+static void tiny_by_name(void **state)
+{
+    static const uint8_t pixels[64 * 64 * 3] = { 0 };
+    char dir[200], spec[300], wnids[200 * 6 + 1];
+    struct ob_data *d;
+
+    (void)state;
+    scratch_file(dir, sizeof(dir), "tiny200");
+    for (int i = 0; i < 200; i++) {
+        char file[64];
+
+        snprintf(wnids + 6 * i, 7, "n%04d\n", i);
+        snprintf(file, sizeof(file), "train/n%04d/images/n%04d_0.png", i, i);
+        put_png(dir, file, 64, 64, 3, pixels);
+        snprintf(file, sizeof(file), "val/n%04d/val_%d.png", i, i);
+        put_png(dir, file, 64, 64, 3, pixels);
+    }
+    snprintf(spec, sizeof(spec), "images:%s", dir);
+    must(ob_data_open(&d, NULL, spec, err));
+    assert_string_equal(ob_data_info(d)->name, ""); /* some pictures in folders */
+    ob_data_free(d);
+    put_bytes(dir, "wnids.txt", wnids, sizeof(wnids) - 1);
+    must(ob_data_open(&d, NULL, spec, err));
+    assert_string_equal(ob_data_info(d)->name, "tiny-imagenet");
+    ob_data_free(d);
+    make_tiny(dir, sizeof(dir));
+    snprintf(spec, sizeof(spec), "images:%s", dir);
+    must(ob_data_open(&d, NULL, spec, err));
+    assert_string_equal(ob_data_info(d)->name, "");
+    ob_data_free(d);
+}
+
 static void tiny_refused(void **state)
 {
     static const struct {
@@ -535,12 +568,19 @@ static void archive(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_as_arrays), cmocka_unit_test(what_it_holds),
-        cmocka_unit_test(same_anywhere),  cmocka_unit_test(test_or_val),
-        cmocka_unit_test(odd_names),      cmocka_unit_test(tiny),
-        cmocka_unit_test(tiny_refused),   cmocka_unit_test(refused),
-        cmocka_unit_test(threads),        cmocka_unit_test(cache),
-        cmocka_unit_test(cache_damaged),  cmocka_unit_test(cache_not_writable),
+        cmocka_unit_test(same_as_arrays),
+        cmocka_unit_test(what_it_holds),
+        cmocka_unit_test(same_anywhere),
+        cmocka_unit_test(test_or_val),
+        cmocka_unit_test(odd_names),
+        cmocka_unit_test(tiny),
+        cmocka_unit_test(tiny_by_name),
+        cmocka_unit_test(tiny_refused),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(threads),
+        cmocka_unit_test(cache),
+        cmocka_unit_test(cache_damaged),
+        cmocka_unit_test(cache_not_writable),
         cmocka_unit_test(archive),
     };
 
