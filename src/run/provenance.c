@@ -134,7 +134,11 @@ out:
 int ob_model_set_normalize(struct ob_model *m, const char *text, const struct ob_data *d,
                            struct ob_err *err)
 {
-    static const char *const known[] = { "cifar10", "cifar100", "fashion-mnist", "mnist" };
+    static const char *const known[][2] = { { "cifar10", "cifar10" },
+                                            { "cifar100", "cifar100" },
+                                            { "tiny-imagenet", "imagenet" },
+                                            { "fashion-mnist", "fashion-mnist" },
+                                            { "mnist", "mnist" } };
     const char *other = m->net->channels == 1 ? "0.5/0.25" : "0.5,0.5,0.5/0.25,0.25,0.25";
     int mean = ob_net_find(m->net, "normalize.mean"), std = ob_net_find(m->net, "normalize.std");
 
@@ -142,8 +146,8 @@ int ob_model_set_normalize(struct ob_model *m, const char *text, const struct ob
     if (!text) {
         text = other;
         for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-            if (d && d->info.name && !strcmp(known[i], d->info.name))
-                text = known[i];
+            if (d && d->info.name && !strcmp(known[i][0], d->info.name))
+                text = known[i][1];
     }
     OB_TRY(ob_model_normalize_values(text, m->net->channels,
                                      m->w.buffers + m->net->view[mean].offset,

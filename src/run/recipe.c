@@ -13,12 +13,23 @@
 #include "base/str.h"
 #include "run/train.h"
 
+/* Zhao et al. 2024, appendix A: what the originals of each setting are trained with. */
+static const struct {
+    const char *data, *arch; /* with whatever options */
+    int epochs;
+    const char *schedule, *augment;
+} paper[] = {
+    { "cifar10", "resnet18", 30, "cosine", "none" },
+    { "cifar100", "resnet50", 150, "step:60,120,x0.2", "crop-flip" },
+    { "tiny-imagenet", "resnet18", 80, "cosine", "crop-flip" },
+    { "tiny-imagenet", "vgg16", 100, "cosine", "crop-flip" },
+};
+
 void ob_recipe_default(struct ob_recipe *r, const struct ob_data *d, const char *arch)
 {
-    /* Zhao et al. 2024, appendix: CIFAR-10 with ResNet-18. Recipes of other pairs come with
-     * their architectures. */
-    (void)d;
-    (void)arch;
+    const char *name = d && d->info.name ? d->info.name : "";
+    size_t n = strcspn(arch, ",");
+
     *r = (struct ob_recipe){ .epochs = 30,
                              .batch = 256,
                              .lr = 0.1,
@@ -27,6 +38,14 @@ void ob_recipe_default(struct ob_recipe *r, const struct ob_data *d, const char 
                              .schedule = "cosine",
                              .augment = "none",
                              .optimizer = "sgd" };
+    for (size_t i = 0; i < sizeof(paper) / sizeof(paper[0]); i++) {
+        if (strcmp(name, paper[i].data) || strlen(paper[i].arch) != n ||
+            strncmp(arch, paper[i].arch, n))
+            continue;
+        r->epochs = paper[i].epochs;
+        snprintf(r->schedule, sizeof(r->schedule), "%s", paper[i].schedule);
+        snprintf(r->augment, sizeof(r->augment), "%s", paper[i].augment);
+    }
 }
 
 int ob_recipe_check(const struct ob_recipe *r, struct ob_err *err)
