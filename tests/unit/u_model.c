@@ -72,6 +72,48 @@ static void first_weights(void **state)
     ob_model_free(m);
 }
 
+static int all_zero(const struct ob_model *m, const char *name)
+{
+    const struct ob_view *v = view(m, name);
+
+    for (size_t i = 0; i < v->size; i++)
+        if (m->w.params[v->offset + i] != 0)
+            return 0;
+    return 1;
+}
+
+static void first_weights_of_the_large(void **state)
+{
+    struct ob_model *m = make("resnet18,stem=imagenet,width=0.5", 1);
+
+    (void)state; /* convolutions: fan-out; fc: PyTorch's default */
+    check_spread(m, "conv1.weight", sqrt(2.0 / (32 * 49)));
+    check_spread(m, "layer2.0.conv1.weight", sqrt(2.0 / (64 * 9)));
+    check_spread(m, "layer3.0.downsample.0.weight", sqrt(2.0 / 128));
+    check_spread(m, "fc.weight", 1 / sqrt(256.0) / sqrt(3));
+    assert_false(all_zero(m, "fc.bias"));
+    assert_true(m->w.params[view(m, "layer4.1.bn2.weight")->offset + 5] == 1);
+    ob_model_free(m);
+    m = make("resnet50,width=0.25", 1);
+    check_spread(m, "layer1.0.conv3.weight", sqrt(2.0 / 64));
+    check_spread(m, "layer4.2.conv1.weight", sqrt(2.0 / 128));
+    check_spread(m, "layer2.1.conv2.weight", sqrt(2.0 / (32 * 9)));
+    assert_true(m->w.params[view(m, "layer4.2.bn3.weight")->offset + 5] == 1);
+    ob_model_free(m);
+    m = make("vgg16,width=0.5", 1);
+    check_spread(m, "features.3.weight", sqrt(2.0 / (32 * 9)));
+    check_spread(m, "features.24.weight", sqrt(2.0 / (256 * 9)));
+    check_spread(m, "classifier.0.weight", 0.01);
+    check_spread(m, "classifier.2.weight", 0.01);
+    assert_true(all_zero(m, "classifier.0.bias") && all_zero(m, "classifier.4.bias"));
+    ob_model_free(m);
+    m = make("vgg16,head=lth,width=0.5", 1);
+    check_spread(m, "classifier.weight", 0.01);
+    assert_true(all_zero(m, "features.0.bias") && all_zero(m, "features.40.bias"));
+    assert_true(all_zero(m, "classifier.bias"));
+    ob_model_free(m);
+}
+
 static void seeds(void **state)
 {
     struct ob_model *a = make("cnn", 7), *b = make("cnn", 7), *c = make("cnn", 8);
@@ -247,10 +289,11 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(first_weights),   cmocka_unit_test(seeds),
-        cmocka_unit_test(copies),          cmocka_unit_test(metadata),
-        cmocka_unit_test(digest_sees_all), cmocka_unit_test(not_finite),
-        cmocka_unit_test(normalisations),  cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(first_weights), cmocka_unit_test(first_weights_of_the_large),
+        cmocka_unit_test(seeds),         cmocka_unit_test(copies),
+        cmocka_unit_test(metadata),      cmocka_unit_test(digest_sees_all),
+        cmocka_unit_test(not_finite),    cmocka_unit_test(normalisations),
+        cmocka_unit_test(out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

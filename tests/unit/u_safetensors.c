@@ -241,6 +241,49 @@ static void inferred(void **state)
     no_metadata("cnn,width=0.359375", 3, 16, 16, 4, 0);
 }
 
+/* Relatives of the networks are none of them, and an option that is asked for must be there. */
+static void relatives(void **state)
+{
+    static const struct {
+        const char *arch, *from, *to, *ask, *word;
+    } bad[] = {
+        { "resnet18,width=0.125", "\"layer1.1.bn1.bias\"", "\"layer1.2.conv1.weight\"", NULL,
+          "not those of a known architecture" }, /* resnet34 */
+        { "resnet50,width=0.125", "\"layer3.1.bn1.bias\"", "\"layer3.6.conv1.weight\"", NULL,
+          "not those of a known architecture" }, /* resnet101 */
+        { "vgg16,width=0.125", "\"classifier.4.weight\"", "\"classifier.6.weight\"", NULL,
+          "not those of a known architecture" }, /* torchvision's */
+        { "resnet18,width=0.125", "\"fc.weight\"", "\"head.weight\"", NULL,
+          "tensor 'fc.weight': missing" },
+        { "resnet18,width=0.125", NULL, NULL, "resnet18,stem=imagenet,width=0.125",
+          "its shape is 8x3x3x3, in" },
+        { "vgg16,width=0.125", NULL, NULL, "vgg16,head=lth,width=0.125",
+          "tensor 'classifier.weight': missing" },
+        { "resnet50,width=0.125", "\"layer1.1.conv2.weight\"", "\"layer1.1.conv2.w\"", NULL,
+          "tensor 'layer1.1.conv2.weight': missing" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < N(bad); i++) {
+        struct ob_load_opts o = OB_LOAD_OPTS_INIT;
+        struct ob_model *m = make(bad[i].arch, 3, 32, 32, 4), *back;
+        struct parts p;
+        char *header, *renamed;
+
+        must(ob_model_save(m, path, err));
+        p = take_apart(path);
+        header = without_metadata(p.header);
+        renamed = bad[i].from ? replaced(header, bad[i].from, bad[i].to) : NULL;
+        put_together(other, renamed ? renamed : header, p.data, p.n_data);
+        o.arch = bad[i].ask;
+        must_fail(ob_model_load(&back, &ctx, other, &o, err), OB_EFORMAT, bad[i].word);
+        free(header);
+        free(renamed);
+        release(&p);
+        ob_model_free(m);
+    }
+}
+
 /* A model from elsewhere: no metadata, no normalisation, no counts. */
 static void bare(void **state)
 {
@@ -605,12 +648,19 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trips),     cmocka_unit_test(layout),
-        cmocka_unit_test(inferred),        cmocka_unit_test(bare),
-        cmocka_unit_test(counts_may_miss), cmocka_unit_test(normalisation_of_the_file),
-        cmocka_unit_test(header_edits),    cmocka_unit_test(bad_values),
-        cmocka_unit_test(not_a_model),     cmocka_unit_test(too_much),
-        cmocka_unit_test(asked),           cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(round_trips),
+        cmocka_unit_test(layout),
+        cmocka_unit_test(inferred),
+        cmocka_unit_test(relatives),
+        cmocka_unit_test(bare),
+        cmocka_unit_test(counts_may_miss),
+        cmocka_unit_test(normalisation_of_the_file),
+        cmocka_unit_test(header_edits),
+        cmocka_unit_test(bad_values),
+        cmocka_unit_test(not_a_model),
+        cmocka_unit_test(too_much),
+        cmocka_unit_test(asked),
+        cmocka_unit_test(out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
