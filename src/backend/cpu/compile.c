@@ -83,9 +83,9 @@ static int make_conv(struct compiler *k, struct step *s, int node, struct ob_err
 
     s->kind = CONV;
     s->in[0] = d->in[0];
-    OB_TRY(ob_conv_plan(&s->conv, k->net, node, is_dense(k->net, node),
-                        ob_needs_gradient(k, d->in[0]),
-                        k->e->ctx->opts.general_conv ? 0 : k->e->base.batch, err));
+    OB_TRY(
+        ob_conv_plan(&s->conv, k->net, node, is_dense(k->net, node), ob_needs_gradient(k, d->in[0]),
+                     k->e->ctx->opts.general_conv ? NULL : k->e->k->wino, k->e->base.batch, err));
     c = s->conv;
     if (d->bias >= 0)
         OB_TRY(ask(k, &c->bias, 8 * (size_t)((d->c + 7) / 8), err));

@@ -22,6 +22,8 @@ struct value {
 /* What Winograd's algorithm needs of a convolution; [0]: of the input, forwards, [1]: of the
  * output, backwards. `kept`: tiles of x and dy that wait, transformed, for the weight gradient. */
 struct wino {
+    const struct ob_wino_kernels *k;
+    int *at[2]; /* point that a product adds to, that it reads */
     struct ob_wino_map x, y;
     struct ob_wino_filters filters[2];
     struct ob_gemm product[2];
@@ -130,13 +132,14 @@ static inline const float *view_of(const struct ob_net *net, const float *block,
 
 /* plan.c */
 int ob_conv_plan(struct conv **out, const struct ob_net *net, int node, int dense, int need_dx,
-                 int wino_batch, struct ob_err *err); /* wino_batch 0: the general path only */
+                 const struct ob_wino_kernels *const *wino, int batch,
+                 struct ob_err *err); /* wino NULL: the general path only */
 void ob_conv_free(struct conv *c);
 
 /* winograd.c */
 int ob_wino_suits(const struct ob_node *d, int dense);
-int ob_wino_plan(struct conv *c, const struct ob_node *d, const struct ob_node *x, int batch,
-                 struct ob_err *err);
+int ob_wino_plan(struct conv *c, const struct ob_wino_kernels *k, const struct ob_node *d,
+                 const struct ob_node *x, int batch, struct ob_err *err);
 void ob_wino_free(struct wino *w);
 size_t ob_wino_scratch(const struct wino *w); /* floats: of a worker, of filters, ... */
 size_t ob_wino_filter_floats(const struct wino *w, int back);

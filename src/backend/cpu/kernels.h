@@ -51,9 +51,10 @@ struct ob_conv_kernels {
 };
 
 /*
- * Winograd's F(4x4, 3x3): a convolution of 3 x 3, stride 1, padding 1 as 36 matrix products, one
- * for each point of the transformed tiles. Transformed images are [point][plane][tile][8], with
- * the strides given; tiles of 4 x 4 pixels are counted over images, rows, columns.
+ * Winograd's algorithm: a convolution of 3 x 3 with padding 1 as n_products matrix products of
+ * transformed tiles, of 4 x 4 outputs each, whose sums stand at n_points points. Products are
+ * numbered a * side + b by rows and columns, points likewise. Transformed images are [product or
+ * point][plane][tile][8], with the strides given; tiles are counted over images, rows, columns.
  */
 struct ob_wino_map { /* images that are read or written */
     int h, w, c8;
@@ -61,24 +62,27 @@ struct ob_wino_map { /* images that are read or written */
     size_t row, plane, image; /* floats */
 };
 
-/* Filters: n_out x n_in of 3 x 3. Transformed ones are [point], then as ob_gemm's `w`. */
+/* Filters: n_out x n_in of 3 x 3. Transformed ones are [product], then as ob_gemm's `w`. */
 struct ob_wino_filters {
-    int n_out, n_in, flip;
+    int n_out, n_in, flip;    /* flip: turned, for the way back */
     size_t out_step, in_step; /* between filters in the weights */
     size_t point;
 };
 
 struct ob_wino_kernels {
-    void (*input)(float *v, size_t point, size_t plane, const float *x, const struct ob_wino_map *m,
-                  int first, int n);
+    int stride, n_products, n_points;
+    /* forwards: x to products, points to y; backwards: dy to points, products to dx.
+     * bias: c8 * 8 floats or NULL; add: to what is in y */
+    void (*input[2])(float *v, size_t point, size_t plane, const float *x,
+                     const struct ob_wino_map *m, int first, int n);
+    void (*output[2])(float *y, const struct ob_wino_map *m, const float *v, size_t point,
+                      size_t plane, int first, int n, const float *bias, int add);
+    /* dy to points, for the gradient of the filters */
     void (*gradient)(float *v, size_t point, size_t plane, const float *dy,
                      const struct ob_wino_map *m, int first, int n);
-    /* bias: c8 * 8 floats or NULL; add: to what is in y */
-    void (*output)(float *y, const struct ob_wino_map *m, const float *v, size_t point,
-                   size_t plane, int first, int n, const float *bias, int add);
-    void (*weights)(float *u, const struct ob_wino_filters *f, const float *w, int pair);
-    /* du: [point][pair][n_in][16]; adds to dw */
-    void (*weights_back)(float *dw, const struct ob_wino_filters *f, const float *du, int pair);
+    void (*filters)(float *u, const struct ob_wino_filters *f, const float *w, int pair);
+    /* du: [product][pair][n_in][16]; adds to dw */
+    void (*filters_back)(float *dw, const struct ob_wino_filters *f, const float *du, int pair);
 };
 
 enum ob_norm_flag { OB_NORM_RELU = 1, OB_NORM_POOL = 2, OB_NORM_MASK = 4, OB_NORM_ADD = 8 };
@@ -140,7 +144,7 @@ struct ob_vec_kernels { /* n floats each */
 struct ob_kernels {
     const char *isa;
     const struct ob_conv_kernels *conv;
-    const struct ob_wino_kernels *wino;
+    const struct ob_wino_kernels *wino[2]; /* by stride, from 1 on */
     const struct ob_norm_kernels *norm;
     const struct ob_pool_kernels *pool;
     const struct ob_vec_kernels *vec;
@@ -148,7 +152,7 @@ struct ob_kernels {
 
 #define OB_KERNELS(isa)                                                                            \
     extern const struct ob_conv_kernels ob_conv_kernels_##isa;                                     \
-    extern const struct ob_wino_kernels ob_wino_kernels_##isa;                                     \
+    extern const struct ob_wino_kernels ob_wino_kernels_##isa, ob_wino_kernels_2_##isa;            \
     extern const struct ob_norm_kernels ob_norm_kernels_##isa;                                     \
     extern const struct ob_pool_kernels ob_pool_kernels_##isa;                                     \
     extern const struct ob_vec_kernels ob_vec_kernels_##isa;

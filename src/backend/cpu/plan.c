@@ -184,13 +184,13 @@ static int check_size(const struct conv *c, const struct ob_node *d, const struc
 }
 
 /* Winograd's algorithm pads by itself. */
-static int plan_wino(struct conv *c, const struct ob_node *d, const struct ob_node *x, int batch,
-                     struct ob_err *err)
+static int plan_wino(struct conv *c, const struct ob_wino_kernels *k, const struct ob_node *d,
+                     const struct ob_node *x, int batch, struct ob_err *err)
 {
     c->dy_h = d->h;
     c->dy_w = d->w;
     c->dy_image = (size_t)(8 * up8(d->c)) * (size_t)d->h * (size_t)d->w;
-    OB_TRY(ob_wino_plan(c, d, x, batch, err));
+    OB_TRY(ob_wino_plan(c, k, d, x, batch, err));
     return check_size(c, d, x, err);
 }
 
@@ -220,7 +220,7 @@ static int plan(struct conv *c, const struct ob_node *d, const struct ob_node *x
 }
 
 int ob_conv_plan(struct conv **out, const struct ob_net *net, int node, int dense, int need_dx,
-                 int wino_batch, struct ob_err *err)
+                 const struct ob_wino_kernels *const *wino, int batch, struct ob_err *err)
 {
     struct ob_node d = net->node[node];
     struct conv *c;
@@ -236,8 +236,8 @@ int ob_conv_plan(struct conv **out, const struct ob_net *net, int node, int dens
     c->in = d.in[0];
     c->dense = dense;
     c->group = max_int(1, (GROUP_PIXELS + d.h * d.w - 1) / (d.h * d.w));
-    if (wino_batch && ob_wino_suits(&d, dense))
-        rc = plan_wino(c, &d, &net->node[c->in], wino_batch, err);
+    if (wino && ob_wino_suits(&d, dense))
+        rc = plan_wino(c, wino[d.stride - 1], &d, &net->node[c->in], batch, err);
     else
         rc = plan(c, &d, &net->node[c->in], need_dx, err);
     if (rc) {

@@ -29,6 +29,22 @@ OB_INLINE void v_storeu(float *p, v8 x)
 {
     *(v8u *)p = x;
 }
+/* Past the caches, for what is read again only when they will have been overwritten. Whole lines of
+ * 64 bytes at once, or it is slow; v_stream_end() before another thread reads. */
+OB_INLINE void v_stream(float *p, v8 x)
+{
+#ifdef __AVX__
+    __builtin_ia32_movntps256(p, x);
+#else
+    v_store(p, x);
+#endif
+}
+OB_INLINE void v_stream_end(void)
+{
+#ifdef __AVX__
+    __builtin_ia32_sfence();
+#endif
+}
 OB_INLINE v8 v_splat(float x)
 {
     return (v8){ x, x, x, x, x, x, x, x };

@@ -1,11 +1,10 @@
-/* winograd.c - 3 x 3 convolutions of stride 1 as Winograd's F(4x4, 3x3): plan, both ways, weights. */
+/* winograd.c - 3 x 3 convolutions by Winograd's algorithm: plan, both ways, weights. */
 #include <string.h>
 
 #include "backend/cpu/exec.h"
 #include "base/mem.h"
 #include "base/par.h"
 
-#define POINTS 36
 #define GROUP_TILES 32 /* of the images of one task */
 #define BLOCK_TILES 48 /* of one product, at most: what it needs stays in the second cache */
 #define SLAB_GROUPS 6  /* whose transforms wait for a weight gradient; with more it is slower */
@@ -17,11 +16,12 @@
 int ob_wino_suits(const struct ob_node *d, int dense)
 {
     /* on maps of two pixels a tile costs what the nine taps do */
-    return !dense && d->op == OB_OP_CONV && d->kernel == 3 && d->stride == 1 && d->pad == 1 &&
+    return !dense && d->op == OB_OP_CONV && d->kernel == 3 && d->stride <= 2 && d->pad == 1 &&
            d->h > 2 && d->w > 2;
 }
 
-static struct ob_wino_map map_of(const struct ob_node *d, int c)
+/* `tiled`: whose 4 x 4 pixels make a tile */
+static struct ob_wino_map map_of(const struct ob_node *d, int c, const struct ob_node *tiled)
 {
     size_t row = 8 * (size_t)d->w, plane = row * (size_t)d->h;
     int c8 = (c + 7) / 8;
@@ -29,8 +29,8 @@ static struct ob_wino_map map_of(const struct ob_node *d, int c)
     return (struct ob_wino_map){ .h = d->h,
                                  .w = d->w,
                                  .c8 = c8,
-                                 .tiles_h = (d->h + 3) / 4,
-                                 .tiles_w = (d->w + 3) / 4,
+                                 .tiles_h = (tiled->h + 3) / 4,
+                                 .tiles_w = (tiled->w + 3) / 4,
                                  .row = row,
                                  .plane = plane,
                                  .image = plane * (size_t)c8 };
@@ -65,6 +65,35 @@ static void plan_sizes(struct conv *c, struct wino *w, int batch)
     w->kept_point[0] = point_of(&w->x, w->kept);
     w->kept_point[1] = point_of(&w->y, w->kept);
     w->du_point = (size_t)((w->y.c8 + 1) / 2) * (size_t)w->filters[0].n_in * 16 + 16;
+}
+
+static size_t products(const struct wino *w)
+{
+    return (size_t)w->k->n_products;
+}
+
+static size_t points(const struct wino *w)
+{
+    return (size_t)w->k->n_points;
+}
+
+/* Rows of products fold to rows of points: those of the one tap of stride 2 lack the first point
+ * forwards, the last one backwards. */
+static int plan_points(struct wino *w, struct ob_err *err)
+{
+    int side = w->k->stride == 1 ? 6 : 9, n = w->k->stride == 1 ? 6 : 5;
+
+    for (int back = 0; back < 2; back++) {
+        OB_TRY(ob_alloc(w->at[back], products(w), err));
+        for (int i = 0; i < w->k->n_products; i++) {
+            int a = i / side, b = i % side;
+
+            a -= a < n ? 0 : n - !back;
+            b -= b < n ? 0 : n - !back;
+            w->at[back][i] = a * n + b;
+        }
+    }
+    return OB_OK;
 }
 
 static void plan_filters(struct wino *w, int n_out, int n_in)
@@ -114,14 +143,16 @@ static int plan_products(struct wino *w, struct ob_err *err)
     return OB_OK;
 }
 
-int ob_wino_plan(struct conv *c, const struct ob_node *d, const struct ob_node *x, int batch,
-                 struct ob_err *err)
+int ob_wino_plan(struct conv *c, const struct ob_wino_kernels *k, const struct ob_node *d,
+                 const struct ob_node *x, int batch, struct ob_err *err)
 {
     OB_TRY(ob_alloc(c->wino, 1, err));
-    c->wino->x = map_of(x, x->c);
-    c->wino->y = map_of(d, d->c);
+    c->wino->k = k;
+    c->wino->x = map_of(x, x->c, d);
+    c->wino->y = map_of(d, d->c, d);
     plan_filters(c->wino, d->c, x->c);
     plan_sizes(c, c->wino, batch);
+    OB_TRY(plan_points(c->wino, err));
     return plan_products(c->wino, err);
 }
 
@@ -129,6 +160,8 @@ void ob_wino_free(struct wino *w)
 {
     if (!w)
         return;
+    ob_free(w->at[0]);
+    ob_free(w->at[1]);
     ob_free(w->tile_off);
     ob_free(w->k_off);
     ob_free(w->plane_off);
@@ -137,22 +170,22 @@ void ob_wino_free(struct wino *w)
 
 size_t ob_wino_scratch(const struct wino *w)
 {
-    return POINTS * (w->point[0] + w->point[1]);
+    return products(w) * w->point[0] + points(w) * w->point[1];
 }
 
 size_t ob_wino_filter_floats(const struct wino *w, int back)
 {
-    return POINTS * w->filters[back].point;
+    return products(w) * w->filters[back].point;
 }
 
 size_t ob_wino_kept_floats(const struct wino *w)
 {
-    return w->slab ? POINTS * (w->kept_point[0] + w->kept_point[1]) : 0;
+    return w->slab ? products(w) * w->kept_point[0] + points(w) * w->kept_point[1] : 0;
 }
 
 size_t ob_wino_gradient_floats(const struct wino *w, int n_chunks)
 {
-    return POINTS * w->du_point * (size_t)(w->slab ? 1 : n_chunks);
+    return products(w) * w->du_point * (size_t)(w->slab ? 1 : n_chunks);
 }
 
 /* ---- weights ---- */
@@ -170,7 +203,7 @@ static void transform_pair(void *arg, size_t i, int worker)
     struct filter_job *j = arg;
 
     (void)worker;
-    j->e->k->wino->weights(j->to, &j->c->wino->filters[j->back], j->from, (int)i);
+    j->c->wino->k->filters(j->to, &j->c->wino->filters[j->back], j->from, (int)i);
 }
 
 static const float *weights_of(const struct exec *e, const struct conv *c, const float *params)
@@ -186,11 +219,17 @@ void ob_wino_weights(struct exec *e, const struct conv *c, const float *params, 
         .e = e, .c = c, .from = weights_of(e, c, params), .to = u ? u : e->u, .back = back
     };
 
-    ob_par_for(threads_for(e->base.n_threads, POINTS * f->point), (size_t)(f->n_out + 15) / 16,
-               transform_pair, &j);
+    ob_par_for(threads_for(e->base.n_threads, products(c->wino) * f->point),
+               (size_t)(f->n_out + 15) / 16, transform_pair, &j);
 }
 
 /* ---- forwards, and backwards to the data ---- */
+
+/* Products of the odd pixels alone come first. */
+static int added_to(const struct wino *w, size_t p)
+{
+    return w->k->stride == 2 && (p / 9 >= 5 || p % 9 >= 5);
+}
 
 /* to = from * filters, of n_tiles tiles from the first images on. */
 void ob_wino_product(struct exec *e, const struct conv *c, int back, float *to, const float *from,
@@ -199,19 +238,22 @@ void ob_wino_product(struct exec *e, const struct conv *c, int back, float *to, 
     const struct wino *w = c->wino;
     const struct ob_wino_map *in = back ? &w->y : &w->x, *out = back ? &w->x : &w->y;
     size_t plane = 8 * (size_t)w->block;
-    float *v = scratch, *m = scratch + POINTS * w->point[back];
+    float *v = scratch, *m = scratch + (back ? points(w) : products(w)) * w->point[back];
     const float *u = w->u[back] ? w->u[back] : e->u;
     struct ob_gemm g = w->product[back];
 
     for (int t = 0; t < n_tiles; t += w->block) {
         int n = n_tiles - t < w->block ? n_tiles - t : w->block;
 
-        e->k->wino->input(v, w->point[back], plane, from, in, t, n);
-        for (size_t p = 0; p < POINTS; p++) {
+        w->k->input[back](v, w->point[back], plane, from, in, t, n);
+        for (size_t p = 0; p < products(w); p++) {
+            size_t at = (size_t)w->at[back][p], v_at = back ? at : p, m_at = back ? p : at;
+
             g.w = (float *)u + p * w->filters[back].point;
-            e->k->conv->gemm(&g, m + p * w->point[!back], v + p * w->point[back], n, NULL, 0);
+            e->k->conv->gemm(&g, m + m_at * w->point[!back], v + v_at * w->point[back], n, NULL,
+                             !back && added_to(w, p));
         }
-        e->k->wino->output(to, out, m, w->point[!back], plane, t, n, back ? NULL : c->bias, add);
+        w->k->output[back](to, out, m, w->point[!back], plane, t, n, back ? NULL : c->bias, add);
     }
 }
 
@@ -227,21 +269,23 @@ struct back_job {
 };
 
 /* Transforms n tiles from `tile` on of images x and gradients dy, to the place of tile `at`. */
-static void keep_tiles(struct exec *e, const struct wino *w, float *kept, int at, const float *x,
-                       const float *dy, int tile, int n)
+static void keep_tiles(const struct wino *w, float *kept, int at, const float *x, const float *dy,
+                       int tile, int n)
 {
     size_t plane = 8 * (size_t)w->kept;
-    float *kept_dy = kept + POINTS * w->kept_point[0];
+    float *kept_dy = kept + products(w) * w->kept_point[0];
 
-    e->k->wino->input(kept + 8 * at, w->kept_point[0], plane, x, &w->x, tile, n);
-    e->k->wino->gradient(kept_dy + 8 * at, w->kept_point[1], plane, dy, &w->y, tile, n);
+    w->k->input[0](kept + 8 * at, w->kept_point[0], plane, x, &w->x, tile, n);
+    w->k->gradient(kept_dy + 8 * at, w->kept_point[1], plane, dy, &w->y, tile, n);
 }
 
 static void add_product(struct exec *e, const struct wino *w, float *du, const float *kept,
-                        size_t point, int n_tiles)
+                        size_t p, int n_tiles)
 {
-    e->k->conv->gemm_dw(&w->dw, du + point * w->du_point, kept + point * w->kept_point[0],
-                        kept + POINTS * w->kept_point[0] + point * w->kept_point[1], n_tiles);
+    const float *dy = kept + products(w) * w->kept_point[0];
+
+    e->k->conv->gemm_dw(&w->dw, du + p * w->du_point, kept + p * w->kept_point[0],
+                        dy + (size_t)w->at[0][p] * w->kept_point[1], n_tiles);
 }
 
 /* One group of images: dy, its bias, the gradient of the input; dy is left in the scratch. */
@@ -278,7 +322,7 @@ static void slab_group(void *arg, size_t i, int worker)
     int n = j->end - first < per ? j->end - first : per;
     const float *dy = back_group(j, first, n, worker);
 
-    keep_tiles(e, c->wino, e->kept, (first - j->first) * c->wino->tiles,
+    keep_tiles(c->wino, e->kept, (first - j->first) * c->wino->tiles,
                in->x + (size_t)first * in->image, dy, 0, n * c->wino->tiles);
 }
 
@@ -303,10 +347,10 @@ static void back_chunk(void *arg, size_t i, int worker)
     const struct value *in = &e->value[c->in];
     int first = (int)i * j->per, end = first + j->per < e->n ? first + j->per : e->n;
     int per = group_images(c, e->n);
-    float *du = e->du + i * POINTS * w->du_point;
+    float *du = e->du + i * products(w) * w->du_point;
     float *scratch = e->scratch + (size_t)worker * e->scratch_worker;
 
-    memset(du, 0, sizeof(float) * POINTS * w->du_point);
+    memset(du, 0, sizeof(float) * products(w) * w->du_point);
     for (; first < end; first += per) {
         int n = end - first < per ? end - first : per, tiles = n * w->tiles;
         const float *dy = back_group(j, first, n, worker);
@@ -314,8 +358,8 @@ static void back_chunk(void *arg, size_t i, int worker)
         for (int t = 0; t < tiles; t += w->block) {
             int most = tiles - t < w->block ? tiles - t : w->block;
 
-            keep_tiles(e, w, scratch, 0, in->x + (size_t)first * in->image, dy, t, most);
-            for (size_t p = 0; p < POINTS; p++)
+            keep_tiles(w, scratch, 0, in->x + (size_t)first * in->image, dy, t, most);
+            for (size_t p = 0; p < products(w); p++)
                 add_product(e, w, du, scratch, p, most);
         }
     }
@@ -329,7 +373,7 @@ static void join_point(void *arg, size_t i, int worker)
 
     (void)worker;
     for (int first = j->per, n = 1; first < j->e->n; first += j->per, n++)
-        j->e->k->vec->axpy(du, du + (size_t)n * POINTS * w->du_point, w->du_point, 1);
+        j->e->k->vec->axpy(du, du + (size_t)n * products(w) * w->du_point, w->du_point, 1);
 }
 
 static void finish_pair(void *arg, size_t i, int worker)
@@ -340,9 +384,9 @@ static void finish_pair(void *arg, size_t i, int worker)
 
     (void)worker;
     f.point = c->wino->du_point;
-    j->e->k->wino->weights_back(
-        j->grads + j->e->base.net->view[j->e->base.net->node[c->node].weight].offset, &f, j->e->du,
-        (int)i);
+    c->wino->k->filters_back(j->grads +
+                                 j->e->base.net->view[j->e->base.net->node[c->node].weight].offset,
+                             &f, j->e->du, (int)i);
 }
 
 static void finish_bias(struct back_job *j)
@@ -371,14 +415,15 @@ void ob_wino_backward(struct exec *e, struct step *s, const struct ob_weights *w
     for (; slab && j.first < e->n; j.first = j.end) {
         j.end = j.first + slab < e->n ? j.first + slab : e->n;
         ob_par_for(threads, (size_t)((j.end - j.first + per - 1) / per), slab_group, &j);
-        ob_par_for(threads, POINTS, slab_point, &j);
+        ob_par_for(threads, products(c->wino), slab_point, &j);
     }
     if (!slab) {
         ob_par_for(threads, (size_t)((e->n + j.per - 1) / j.per), back_chunk, &j);
-        ob_par_for(threads_for(threads, POINTS * c->wino->du_point), POINTS, join_point, &j);
+        ob_par_for(threads_for(threads, products(c->wino) * c->wino->du_point), products(c->wino),
+                   join_point, &j);
     }
-    ob_par_for(threads_for(threads, POINTS * c->wino->du_point), (size_t)(c->wino->y.c8 + 1) / 2,
-               finish_pair, &j);
+    ob_par_for(threads_for(threads, products(c->wino) * c->wino->du_point),
+               (size_t)(c->wino->y.c8 + 1) / 2, finish_pair, &j);
     if (c->bias)
         finish_bias(&j);
 }
