@@ -396,7 +396,7 @@ static void refused(void **state)
     must_fail(refuse(dir, err), OB_EFORMAT, "images of 300 x 300; 8 to 256 are possible");
 }
 
-/* Which of two bad files is told does not depend on threads. */
+/* Which of many bad files is told does not depend on threads. */
 static void threads(void **state)
 {
     char dir[200], spec[300], hash[65], one[65];
@@ -408,16 +408,17 @@ static void threads(void **state)
     must(open_with(one, spec, NULL, 1, &said, err));
     must(open_with(hash, spec, NULL, 3, &said, err));
     assert_string_equal(hash, one);
-    for (uint32_t i = 0; i < 40; i++) {
+    for (uint32_t i = 0; i < 600; i++) { /* so many that every thread is at work, and meets some */
         char path[60];
 
-        snprintf(path, sizeof(path), "train/c/a%02u.png", i);
-        put_picture(dir, path, i, 3);
+        snprintf(path, sizeof(path), "train/c/a%03u.png", i);
+        if (i < 300)
+            put_picture(dir, path, i, 3);
+        else
+            put_bytes(dir, path, "text", 4);
     }
-    put_bytes(dir, "train/c/a17.png", "text", 4);
-    put_bytes(dir, "train/c/a31.png", "text", 4);
     for (int t = 1; t < 8; t++)
-        must_fail(open_with(hash, spec, NULL, t, &said, err), OB_EFORMAT, "/train/c/a17.png'");
+        must_fail(open_with(hash, spec, NULL, t, &said, err), OB_EFORMAT, "/train/c/a300.png'");
 }
 
 /* ---- the cache ---- */
@@ -495,6 +496,39 @@ static void cache_damaged(void **state)
     must(open_with(hash, spec, folder, 1, &said, err));
     assert_string_equal(said.text, "");
     free(b.p);
+    ob_dir_release(&d);
+}
+
+/* The files of the two parts may be of one length; one is not taken for the other. */
+static void cache_mixed_up(void **state)
+{
+    char dir[200], spec[300], folder[200], path[2][500], want[65], hash[65];
+    struct bytes b[2];
+    struct said said;
+    struct ob_dir d = { 0 };
+
+    (void)state;
+    scratch_file(dir, sizeof(dir), "mixed");
+    put_picture(dir, "train/a/1.png", 1, 1);
+    put_picture(dir, "train/b/1.png", 2, 1);
+    put_picture(dir, "test/a/1.png", 3, 1);
+    put_picture(dir, "test/b/1.png", 4, 1);
+    snprintf(spec, sizeof(spec), "images:%s", dir);
+    scratch_file(folder, sizeof(folder), "cache4");
+    must(open_with(want, spec, folder, 1, &said, err));
+    assert_int_equal(list(&d, folder), 2);
+    for (int p = 0; p < 2; p++) {
+        snprintf(path[p], sizeof(path[p]), "%s/%s", folder, d.entry[p].name);
+        b[p] = bytes_read(path[p]);
+    }
+    assert_int_equal(b[0].n, b[1].n);
+    for (int p = 0; p < 2; p++)
+        bytes_write(path[p], b[!p].p, b[!p].n);
+    must(open_with(hash, spec, folder, 1, &said, err));
+    assert_string_equal(hash, want);
+    assert_non_null(strstr(said.text, "is damaged"));
+    free(b[0].p);
+    free(b[1].p);
     ob_dir_release(&d);
 }
 
@@ -580,6 +614,7 @@ int main(void)
         cmocka_unit_test(threads),
         cmocka_unit_test(cache),
         cmocka_unit_test(cache_damaged),
+        cmocka_unit_test(cache_mixed_up),
         cmocka_unit_test(cache_not_writable),
         cmocka_unit_test(archive),
     };
