@@ -417,6 +417,11 @@ static void archives(void **state)
     refuse_archive("two pickles", p, 2, "more than one 'data.pkl'");
     p[1].name = "a/constants.pkl";
     refuse_archive("a program", p, 2, "TorchScript");
+    p[1] = zero;
+    p[2] = (struct part){ .name = "a/byteorder", .data = "little", .n = 6 };
+    refuse_archive("little-endian", p, 3, "are not those of a known architecture");
+    p[2] = (struct part){ .name = "a/.data/serialization_id", .data = "1234", .n = 4 };
+    refuse_archive("of no matter", p, 3, "are not those of a known architecture");
     p[1] = (struct part){ .name = "a/byteorder", .data = "big", .n = 3 };
     refuse_archive("big-endian", p, 2, "another byte order");
     p[0].n--;
