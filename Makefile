@@ -26,11 +26,12 @@ CLI_LIBS = $(shell pkg-config --libs popt jansson inih)
 COMPILE = $(CC) $(FLAGS) $(DEFINES) $(WARN) $(INCLUDE) $(CFLAGS) -MMD -MP
 
 # Kernels are built once per instruction set; the best that the machine has is chosen at start.
-ISAS = baseline $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),avx2)
+ISAS = baseline $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),avx2 avx512)
 # vectors never cross calls, so their ABI is of no matter
 KERNEL_FLAGS = -O3 -ffp-contract=fast -Wno-psabi
 ISA_FLAGS_baseline =
 ISA_FLAGS_avx2 = -mavx2 -mfma
+ISA_FLAGS_avx512 = -mavx2 -mfma -mavx512f -mavx512vl -mavx512dq
 
 KERNEL_SRC = $(wildcard src/backend/cpu/kernel_*.c)
 LIB_SRC = $(filter-out $(KERNEL_SRC) src/unlearn/template.c,$(wildcard src/*/*.c src/backend/cpu/*.c))

@@ -65,7 +65,7 @@ struct ob_ctx;
 struct ob_ctx_opts {
     size_t size;         /* sizeof(struct ob_ctx_opts): lets it grow */
     const char *backend; /* "ref", "cpu"; NULL means "cpu" */
-    const char *isa;     /* "baseline", "avx2"; NULL: the best that the machine has */
+    const char *isa;     /* "baseline", "avx2", "avx512"; NULL: the best that the machine has */
     int general_conv;    /* 1: 3 x 3 convolutions without Winograd's algorithm; for comparison */
     int n_threads;       /* 1 to 1024; 0: as many as the machine has */
     void (*log)(void *arg, int level, const char *line);

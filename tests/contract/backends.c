@@ -1,7 +1,7 @@
 /* backends.c - every operation in many shapes: cpu against ref, ref against differences. */
 #include "contract/backends.h"
 
-static const char *const isas[] = { "baseline", "avx2" };
+static const char *const isas[] = { "baseline", "avx2", "avx512" };
 #define N_ISA (int)(sizeof(isas) / sizeof(isas[0]))
 
 static int has_isa(const char *isa)

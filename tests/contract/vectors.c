@@ -72,7 +72,7 @@ static void apply(struct ob_ctx *ctx, struct blocks *b, enum what what)
     }
 }
 
-static const char *const isas[] = { "baseline", "avx2" };
+static const char *const isas[] = { "baseline", "avx2", "avx512" };
 
 static struct ob_ctx *cpu(int isa, int n_threads)
 {

@@ -132,14 +132,17 @@ static inline double golden_distance(const struct ob_npz *z, const char *key, co
 }
 
 struct golden_backend {
-    const char *name, *isa;
+    const char *title, *name, *isa;
+    int general;         /* 3 x 3 convolutions without Winograd's algorithm */
     double node, logits; /* bounds on relative distances */
 };
 
 static const struct golden_backend golden_backends[] = {
-    { "ref", NULL, 1e-6, 2e-6 },
-    { "cpu", "baseline", 2e-5, 2e-5 },
-    { "cpu", "avx2", 2e-5, 2e-5 },
+    { "ref", "ref", NULL, 0, 1e-6, 2e-6 },
+    { "cpu, baseline", "cpu", "baseline", 0, 2e-5, 2e-4 },
+    { "cpu, avx2", "cpu", "avx2", 0, 2e-5, 2e-4 },
+    { "cpu, avx512", "cpu", "avx512", 0, 2e-5, 2e-4 },
+    { "cpu, general path", "cpu", NULL, 1, 5e-6, 2e-5 },
 };
 #define GOLDEN_BACKENDS (sizeof(golden_backends) / sizeof(golden_backends[0]))
 
@@ -153,10 +156,11 @@ static inline struct ob_ctx *golden_ctx(const struct golden_backend *b)
 
     o.backend = b->name;
     o.isa = b->isa;
+    o.general_conv = b->general;
     o.n_threads = 2;
     rc = ob_ctx_new(&ctx, &o, &err);
     if (rc == OB_ENOTSUP && b->isa && strcmp(b->isa, "baseline")) {
-        print_message("%s %s: not on this machine\n", b->name, b->isa ? b->isa : "");
+        print_message("%s: not on this machine\n", b->title);
         return NULL;
     }
     if (rc)

@@ -121,8 +121,8 @@ static void hold(struct bench *t, const char *mode, const char *part, double d, 
     if (d <= bound)
         return;
     t->n_bad++;
-    print_error("%s %s: %s.%s.%s is off by %.2e (bound %.0e)\n", t->b->name,
-                t->b->isa ? t->b->isa : "", t->k->name, mode, part, d, bound);
+    print_error("%s: %s.%s.%s is off by %.2e (bound %.0e)\n", t->b->title, t->k->name, mode, part,
+                d, bound);
 }
 
 /* ||b|| of the stored array, by the rule of golden.h. */
@@ -281,8 +281,7 @@ static void one_network(const struct golden_backend *b, const struct a_network *
     snprintf(key, sizeof(key), "%s.float32", k->name);
     own = ob_npz_find(&t.stored, key);
     assert_non_null(own);
-    print_message("%s, off by             %s %-8s  PyTorch's float32\n", k->name, b->name,
-                  b->isa ? b->isa : "");
+    print_message("%s on %s, off by; PyTorch's float32 off by\n", k->name, b->title);
     print_message("    logits, train mode   %.1e       %.1e\n", train[0], ob_npy_double(own, 0));
     print_message("    logits, eval mode    %.1e       %.1e\n", eval[0], ob_npy_double(own, 2));
     print_message("    gradients, train     %.1e       %.1e\n", train[1], ob_npy_double(own, 1));
@@ -380,14 +379,18 @@ static void optimizers(void **state)
 int main(void)
 {
     void *ref = (void *)&golden_backends[0], *baseline = (void *)&golden_backends[1],
-         *avx2 = (void *)&golden_backends[2];
+         *avx2 = (void *)&golden_backends[2], *avx512 = (void *)&golden_backends[3],
+         *general = (void *)&golden_backends[4];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(whole_networks, ref),
         cmocka_unit_test_prestate(whole_networks, baseline),
         cmocka_unit_test_prestate(whole_networks, avx2),
+        cmocka_unit_test_prestate(whole_networks, avx512),
+        cmocka_unit_test_prestate(whole_networks, general),
         cmocka_unit_test_prestate(optimizers, ref),
         cmocka_unit_test_prestate(optimizers, baseline),
         cmocka_unit_test_prestate(optimizers, avx2),
+        cmocka_unit_test_prestate(optimizers, avx512),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,7 +155,7 @@ static void compare(struct run *r, const char *part, const float *a, size_t n)
     if (d > r->worst)
         r->worst = d;
     if (!(d <= r->b->node)) {
-        print_error("%s %s: %s is off by %.2e\n", r->b->name, r->b->isa ? r->b->isa : "", key, d);
+        print_error("%s: %s is off by %.2e\n", r->b->title, key, d);
         r->n_bad++;
     }
 }
@@ -244,8 +244,8 @@ static void nodes(void **state)
                 done++;
             }
     }
-    print_message("%s %s: %d cases, off by %.1e at most (bound %.0e)\n", b->name,
-                  b->isa ? b->isa : "", done, r.worst, b->node);
+    print_message("%s: %d cases, off by %.1e at most (bound %.0e)\n", b->title, done, r.worst,
+                  b->node);
     ob_npz_release(&stored);
     ob_ctx_free(ctx);
     assert_true(done >= 40);
@@ -258,6 +258,8 @@ int main(void)
         cmocka_unit_test_prestate(nodes, (void *)&golden_backends[0]),
         cmocka_unit_test_prestate(nodes, (void *)&golden_backends[1]),
         cmocka_unit_test_prestate(nodes, (void *)&golden_backends[2]),
+        cmocka_unit_test_prestate(nodes, (void *)&golden_backends[3]),
+        cmocka_unit_test_prestate(nodes, (void *)&golden_backends[4]),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

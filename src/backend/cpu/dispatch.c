@@ -12,6 +12,9 @@
 
 /* The best first; the build says which there are. */
 static const struct ob_kernels tables[] = {
+#ifdef OB_HAS_avx512
+    TABLE(avx512),
+#endif
 #ifdef OB_HAS_avx2
     TABLE(avx2),
 #endif
@@ -19,10 +22,15 @@ static const struct ob_kernels tables[] = {
 };
 
 /* Names that some build knows: "no such thing" and "not here" are different mistakes. */
-static const char *const known[] = { "baseline", "avx2" };
+static const char *const known[] = { "baseline", "avx2", "avx512" };
 
 static int machine_has(const char *isa)
 {
+#ifdef OB_HAS_avx512
+    if (!strcmp(isa, "avx512"))
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512dq");
+#endif
 #ifdef OB_HAS_avx2
     if (!strcmp(isa, "avx2"))
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -44,7 +52,8 @@ int ob_kernels_find(const struct ob_kernels **out, const char *want, struct ob_e
                            "this machine or build has no instruction set '%s'; 'baseline' always "
                            "works",
                            want);
-    return ob_fail(err, OB_EINVAL, "no instruction set '%s'; there are baseline and avx2", want);
+    return ob_fail(err, OB_EINVAL, "no instruction set '%s'; there are baseline, avx2 and avx512",
+                   want);
 }
 
 static int start(const char *want, char isa[16], struct ob_err *err)

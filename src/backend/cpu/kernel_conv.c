@@ -4,9 +4,11 @@
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/simd.h"
 
-/* Rows of the register block: with two vectors of channels, accumulators and operands just fit
- * into the registers (16 of 8 floats with AVX2, 16 of 4 without). */
-#ifdef __AVX2__
+/* Rows of the register block: with two planes of channels, accumulators and operands just fit
+ * into the registers (32 of 16 floats with AVX-512, 16 of 8 with AVX2, 16 of 4 without). */
+#ifdef __AVX512F__
+#define ROWS 12
+#elif defined(__AVX2__)
 #define ROWS 6
 #else
 #define ROWS 2
@@ -21,7 +23,7 @@ OB_INLINE void tile(const struct ob_gemm *g, float *y, const float *x, const flo
     const float *px[ROWS];
     v8 acc[ROWS][2];
 
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int p = 0; p < rows; p++) {
         px[p] = x + in_off[p];
 #pragma GCC unroll 2
@@ -35,7 +37,7 @@ OB_INLINE void tile(const struct ob_gemm *g, float *y, const float *x, const flo
         for (int c = 0; c < run; c++, w += 8 * nv) {
             v8 w0 = v_load(w), w1 = nv > 1 ? v_load(w + 8) : w0;
 
-#pragma GCC unroll 8
+#pragma GCC unroll 12
             for (int p = 0; p < rows; p++) {
                 v8 b = v_splat(px[p][o + c]);
 
@@ -45,7 +47,7 @@ OB_INLINE void tile(const struct ob_gemm *g, float *y, const float *x, const flo
             }
         }
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int p = 0; p < rows; p++) {
 #pragma GCC unroll 2
         for (int v = 0; v < nv; v++) {
@@ -56,25 +58,78 @@ OB_INLINE void tile(const struct ob_gemm *g, float *y, const float *x, const flo
     }
 }
 
+#ifdef __AVX512F__
+/* Two planes in one register. */
+OB_INLINE void tile_pair(const struct ob_gemm *g, float *y, const float *x, const float *w,
+                         const int32_t *in_off, const int32_t *out_off, const float *bias, int add,
+                         const int rows, const int run)
+{
+    const float *px[ROWS];
+    v16 acc[ROWS];
+
+#pragma GCC unroll 12
+    for (int p = 0; p < rows; p++) {
+        px[p] = x + in_off[p];
+        acc[p] = bias ? v16_loadu(bias) : v16_splat(0);
+    }
+    for (int r = 0; r < g->n_run; r++) {
+        const ptrdiff_t o = g->run_off[r];
+
+#pragma GCC unroll 8
+        for (int c = 0; c < run; c++, w += 16) {
+            v16 w0 = v16_loadu(w);
+
+#pragma GCC unroll 12
+            for (int p = 0; p < rows; p++)
+                acc[p] += v16_splat(px[p][o + c]) * w0;
+        }
+    }
+#pragma GCC unroll 12
+    for (int p = 0; p < rows; p++) {
+        float *to = y + out_off[p], *to1 = to + g->out_plane;
+        v8 a = v16_low(acc[p]), b = v16_high(acc[p]);
+
+        v_store(to, add ? v_load(to) + a : a);
+        v_store(to1, add ? v_load(to1) + b : b);
+    }
+}
+#else
+OB_INLINE void tile_pair(const struct ob_gemm *g, float *y, const float *x, const float *w,
+                         const int32_t *in_off, const int32_t *out_off, const float *bias, int add,
+                         const int rows, const int run)
+{
+    tile(g, y, x, w, in_off, out_off, bias, add, rows, 2, run);
+}
+#endif
+
+OB_INLINE void piece(const struct ob_gemm *g, float *y, const float *x, const float *w, int p,
+                     const float *bias, int add, const int rows, const int nv, const int run)
+{
+    if (nv == 2)
+        tile_pair(g, y, x, w, g->in_off + p, g->out_off + p, bias, add, rows, run);
+    else
+        tile(g, y, x, w, g->in_off + p, g->out_off + p, bias, add, rows, 1, run);
+}
+
 OB_INLINE void column(const struct ob_gemm *g, float *y, const float *x, const float *w, int n_px,
                       const float *bias, int add, const int nv, const int run)
 {
     int p = 0;
 
     for (; p + ROWS <= n_px; p += ROWS)
-        tile(g, y, x, w, g->in_off + p, g->out_off + p, bias, add, ROWS, nv, run);
+        piece(g, y, x, w, p, bias, add, ROWS, nv, run);
+#if ROWS > 8
+    for (; p + 8 <= n_px; p += 8)
+        piece(g, y, x, w, p, bias, add, 8, nv, run);
+#endif
 #if ROWS > 2
-    if (p + 4 <= n_px) {
-        tile(g, y, x, w, g->in_off + p, g->out_off + p, bias, add, 4, nv, run);
-        p += 4;
-    }
-    if (p + 2 <= n_px) {
-        tile(g, y, x, w, g->in_off + p, g->out_off + p, bias, add, 2, nv, run);
-        p += 2;
-    }
+    for (; p + 4 <= n_px; p += 4)
+        piece(g, y, x, w, p, bias, add, 4, nv, run);
+    for (; p + 2 <= n_px; p += 2)
+        piece(g, y, x, w, p, bias, add, 2, nv, run);
 #endif
     if (p < n_px)
-        tile(g, y, x, w, g->in_off + p, g->out_off + p, bias, add, 1, nv, run);
+        piece(g, y, x, w, p, bias, add, 1, nv, run);
 }
 
 static void column_2(const struct ob_gemm *g, float *y, const float *x, const float *w, int n_px,
@@ -119,7 +174,7 @@ OB_INLINE void tile_dw(const struct ob_gemm_dw *g, float *dw, const float *x, co
     const float *dy1 = dy + g->dy_plane;
     v8 acc[ROWS][2];
 
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int k = 0; k < rows; k++) {
         in[k] = x + k_off[k];
         acc[k][0] = acc[k][1] = v_splat(0);
@@ -129,7 +184,7 @@ OB_INLINE void tile_dw(const struct ob_gemm_dw *g, float *dw, const float *x, co
         const ptrdiff_t o = g->in_off[p], d = g->dy_off[p];
         v8 d0 = v_load(dy + d), d1 = nv > 1 ? v_load(dy1 + d) : d0;
 
-#pragma GCC unroll 8
+#pragma GCC unroll 12
         for (int k = 0; k < rows; k++) {
             v8 b = v_splat(in[k][o]);
 
@@ -138,7 +193,7 @@ OB_INLINE void tile_dw(const struct ob_gemm_dw *g, float *dw, const float *x, co
                 acc[k][1] += b * d1;
         }
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int k = 0; k < rows; k++) {
         float *to = dw + 16 * k;
 
@@ -148,21 +203,67 @@ OB_INLINE void tile_dw(const struct ob_gemm_dw *g, float *dw, const float *x, co
     }
 }
 
+#ifdef __AVX512F__
+OB_INLINE void tile_dw_pair(const struct ob_gemm_dw *g, float *dw, const float *x, const float *dy,
+                            const int32_t *k_off, int p0, int p1, const int rows)
+{
+    const float *in[ROWS], *dy1 = dy + g->dy_plane;
+    v16 acc[ROWS];
+
+#pragma GCC unroll 12
+    for (int k = 0; k < rows; k++) {
+        in[k] = x + k_off[k];
+        acc[k] = v16_splat(0);
+    }
+#pragma GCC unroll 2
+    for (int p = p0; p < p1; p++) {
+        const ptrdiff_t o = g->in_off[p], d = g->dy_off[p];
+        v16 both = v16_join(v_load(dy + d), v_load(dy1 + d));
+
+#pragma GCC unroll 12
+        for (int k = 0; k < rows; k++)
+            acc[k] += v16_splat(in[k][o]) * both;
+    }
+#pragma GCC unroll 12
+    for (int k = 0; k < rows; k++) {
+        float *to = dw + 16 * k;
+
+        v_store(to, v_load(to) + v16_low(acc[k]));
+        v_store(to + 8, v_load(to + 8) + v16_high(acc[k]));
+    }
+}
+#else
+OB_INLINE void tile_dw_pair(const struct ob_gemm_dw *g, float *dw, const float *x, const float *dy,
+                            const int32_t *k_off, int p0, int p1, const int rows)
+{
+    tile_dw(g, dw, x, dy, k_off, p0, p1, rows, 2);
+}
+#endif
+
+OB_INLINE void piece_dw(const struct ob_gemm_dw *g, float *dw, const float *x, const float *dy,
+                        int k, int p0, int p1, const int rows, const int nv)
+{
+    if (nv == 2)
+        tile_dw_pair(g, dw + 16 * k, x, dy, g->k_off + k, p0, p1, rows);
+    else
+        tile_dw(g, dw + 16 * k, x, dy, g->k_off + k, p0, p1, rows, 1);
+}
+
 OB_INLINE void column_dw(const struct ob_gemm_dw *g, float *dw, const float *x, const float *dy,
                          int p0, int p1, const int nv)
 {
     int k = 0;
 
     for (; k + ROWS <= g->n_k; k += ROWS)
-        tile_dw(g, dw + 16 * k, x, dy, g->k_off + k, p0, p1, ROWS, nv);
+        piece_dw(g, dw, x, dy, k, p0, p1, ROWS, nv);
 #if ROWS > 3
-    if (k + 3 <= g->n_k) {
-        tile_dw(g, dw + 16 * k, x, dy, g->k_off + k, p0, p1, 3, nv);
-        k += 3;
-    }
+    for (; k + 4 <= g->n_k; k += 4)
+        piece_dw(g, dw, x, dy, k, p0, p1, 4, nv);
+    for (; k + 3 <= g->n_k; k += 3)
+        piece_dw(g, dw, x, dy, k, p0, p1, 3, nv);
 #endif
     for (; k < g->n_k; k++)
-        tile_dw(g, dw + 16 * k, x, dy, g->k_off + k, p0, p1, 1, nv);
+        piece_dw(g, dw, x, dy, k, p0, p1, 1, nv);
 }
 
 static void gemm_dw(const struct ob_gemm_dw *g, float *dw, const float *x, const float *dy,

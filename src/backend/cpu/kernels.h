@@ -158,6 +158,7 @@ struct ob_kernels {
     extern const struct ob_vec_kernels ob_vec_kernels_##isa;
 OB_KERNELS(baseline)
 OB_KERNELS(avx2)
+OB_KERNELS(avx512)
 
 /* OB_EINVAL: no such instruction set; OB_ENOTSUP: not on this machine or in this build. */
 int ob_kernels_find(const struct ob_kernels **out, const char *want, struct ob_err *err);

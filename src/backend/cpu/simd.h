@@ -13,6 +13,32 @@ typedef float v8 __attribute__((vector_size(32)));
 typedef float v8u __attribute__((vector_size(32), aligned(4), may_alias));
 typedef int32_t i8 __attribute__((vector_size(32)));
 
+#ifdef __AVX512F__
+typedef float v16 __attribute__((vector_size(64)));
+typedef float v16u __attribute__((vector_size(64), aligned(4), may_alias));
+
+OB_INLINE v16 v16_loadu(const float *p)
+{
+    return *(const v16u *)p;
+}
+OB_INLINE v16 v16_splat(float x)
+{
+    return (v16){ x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x };
+}
+OB_INLINE v16 v16_join(v8 low, v8 high)
+{
+    return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+OB_INLINE v8 v16_low(v16 x)
+{
+    return __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7);
+}
+OB_INLINE v8 v16_high(v16 x)
+{
+    return __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+#endif
+
 OB_INLINE v8 v_load(const float *p) /* on a 32-byte boundary */
 {
     return *(const v8 *)p;
