@@ -130,6 +130,13 @@ bool ob_file_exists(const char *path)
     return !stat(path, &st);
 }
 
+size_t ob_file_size(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) ? 0 : (size_t)st.st_size;
+}
+
 bool ob_text_read(const char *path, char *out, size_t room)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

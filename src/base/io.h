@@ -25,6 +25,7 @@ int ob_file_read(struct ob_file *out, const char *path, size_t max, bool unpack,
 int ob_file_read_any(struct ob_file *out, const char *path, size_t max, struct ob_err *err);
 void ob_file_release(struct ob_file *f);
 bool ob_file_exists(const char *path);
+size_t ob_file_size(const char *path); /* 0 where it is not there */
 /* The first room - 1 bytes of a file whose size nobody knows before, as those of /proc; false: none. */
 bool ob_text_read(const char *path, char *out, size_t room);
 

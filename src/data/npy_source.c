@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/npy.h"
+#include "base/room.h"
 #include "data/data.h"
 
 #define MAX_FILE ((size_t)1 << 36)
@@ -140,6 +141,16 @@ static const struct array {
 };
 #define N_ARRAYS (sizeof(arrays) / sizeof(arrays[0]))
 
+/* A whole file is read at once; its pixels then stand beside it for a moment. */
+static int check_room(const struct ob_data *d, const char *path, struct ob_err *err)
+{
+    char what[600];
+
+    snprintf(what, sizeof(what), "reading '%.200s'", path);
+    return ob_room_check(d->ctx, ob_file_size(path), what, NULL,
+                         "a smaller data set needs less; OB_MEMORY=off tries it all the same", err);
+}
+
 static int read_folder(struct ob_data *d, const char *where, struct ob_err *err)
 {
     for (size_t i = 0; i < N_ARRAYS; i++) {
@@ -149,6 +160,7 @@ static int read_folder(struct ob_data *d, const char *where, struct ob_err *err)
         int rc;
 
         snprintf(path, sizeof(path), "%s/%s.npy", where, arrays[i].name);
+        OB_TRY(check_room(d, path, err));
         OB_TRY(ob_file_read_any(&f, path, MAX_FILE, err));
         rc = ob_npy_parse(&a, f.data, f.n, f.path, err);
         if (!rc)
@@ -164,6 +176,7 @@ static int read_archive(struct ob_data *d, const char *where, struct ob_err *err
     struct ob_npz z;
     int rc = OB_OK;
 
+    OB_TRY(check_room(d, where, err));
     OB_TRY(ob_npz_read(&z, where, MAX_FILE, err));
     for (size_t i = 0; i < N_ARRAYS; i++) {
         const struct ob_npy *a = ob_npz_find(&z, arrays[i].name);

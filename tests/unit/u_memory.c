@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include "base/io.h"
+#include "base/npy.h"
 #include "base/room.h"
 #include "run/memory.h"
 
@@ -64,14 +65,24 @@ static void counted_as_taken(void **state)
     }
 }
 
-/* What is free from now on: `bytes`. */
-static void leave(struct ob_ctx *ctx, size_t bytes)
+/* What is free from now on: halfway between two needs, since memory of this process comes and goes. */
+static void leave(struct ob_ctx *ctx, size_t too_little, size_t too_much)
 {
     size_t room;
 
+    if (too_much < too_little + ((size_t)1 << 20))
+        fail_msg("%zu and %zu bytes: too alike to tell", too_little, too_much);
     ctx->opts.memory = (size_t)1 << 40;
     assert_true(ob_room_of(ctx, &room));
-    ctx->opts.memory = ((size_t)1 << 40) - room + bytes;
+    ctx->opts.memory = ((size_t)1 << 40) - room + too_little / 2 + too_much / 2;
+}
+
+static size_t need(const struct world *w, const struct ob_net *net, int batch, unsigned flags)
+{
+    size_t bytes;
+
+    must(ob_exec_measure(&bytes, w->ctx, net, batch, flags, err));
+    return bytes;
 }
 
 static void training(void **state)
@@ -87,8 +98,9 @@ static void training(void **state)
     must(ob_model_digest(m, before, err));
     ob_recipe_default(&o.recipe, w.data, "cnn");
     o.recipe.epochs = 1;
+    o.recipe.batch = 64;
     o.checkpoint = scratch_file(path, sizeof(path), "m.ckpt");
-    leave(w.ctx, 1 << 20);
+    leave(w.ctx, need(&w, m->net, 1, OB_EXEC_TRAIN), need(&w, m->net, 64, OB_EXEC_TRAIN));
     must_fail(ob_train(NULL, m, w.data, w.split, ob_split_train(w.split), &o, err), OB_ENOMEM,
               "training needs about ");
     must(ob_model_digest(m, after, err));
@@ -121,15 +133,16 @@ static void whole_plan(void **state)
     (void)state;
     begin(&w, 1);
     m = copy(&w);
-    how.methods = "finetune:batch=1:epochs=1,scrub:batch=80:epochs=1,none";
+    how.methods = "finetune:batch=1:epochs=1,scrub:batch=64:epochs=1,none";
     must(ob_refine(&p, w.data, m, ob_split_train(w.split), w.forget, NULL, &how, err));
     o.on_step = count_step;
     o.arg = &n_steps;
-    leave(w.ctx, 1 << 20);
+    leave(w.ctx, need(&w, m->net, 1, OB_EXEC_TRAIN),
+          need(&w, m->net, 64, OB_EXEC_TRAIN) + need(&w, m->net, 64, 0));
     must_fail(ob_rum(NULL, NULL, m, w.data, w.split, p, &o, err), OB_ENOMEM,
               "step 2 ('random2'): scrub needs about ");
     assert_int_equal(n_steps, 0);
-    leave(w.ctx, 1 << 30);
+    w.ctx->opts.memory = SIZE_MAX;
     must(ob_rum(NULL, NULL, m, w.data, w.split, p, &o, err));
     assert_int_equal(n_steps, 3);
     ob_plan_free(p);
@@ -141,24 +154,22 @@ static void whole_plan(void **state)
 static void prediction(void **state)
 {
     float logits[2][90 * 3];
-    size_t all, one;
-    struct world w;
+    struct world w = { .ctx = make_ctx("cpu") };
+    const struct ob_ids *ids;
 
     (void)state;
-    begin(&w, 1);
-    must(ob_exec_measure(&all, w.ctx, w.start->net, (int)ob_split_train(w.split)->n, 0, err));
-    must(ob_exec_measure(&one, w.ctx, w.start->net, 1, 0, err));
-    if (all < one + (300 << 10)) /* memory of this process comes and goes in such steps */
-        fail_msg("%zu bytes for one image, %zu for all: too alike to tell", one, all);
+    must(ob_data_open(&w.data, w.ctx, "synth:longtail,train=90,test=30,classes=3,size=32", err));
+    must(ob_model_new(&w.start, w.ctx, "cnn,width=0.25", 1, 32, 32, 3, 7, err));
+    ids = ob_data_ids(w.data, OB_TRAIN);
     for (int i = 0; i < 2; i++) {
         memset(logits[i], 0, sizeof(logits[i]));
-        must(ob_predict(logits[i], NULL, w.start, w.data, OB_TRAIN, ob_split_train(w.split), err));
-        leave(w.ctx, one / 2 + all / 2);
+        must(ob_predict(logits[i], NULL, w.start, w.data, OB_TRAIN, ids, err));
+        leave(w.ctx, need(&w, w.start->net, 1, 0), need(&w, w.start->net, 90, 0));
     }
     assert_memory_equal(logits[0], logits[1], sizeof(logits[0]));
-    leave(w.ctx, 0);
-    must_fail(ob_predict(logits[0], NULL, w.start, w.data, OB_TRAIN, ob_split_train(w.split), err),
-              OB_ENOMEM, "evaluating needs about ");
+    w.ctx->opts.memory = 1;
+    must_fail(ob_predict(logits[0], NULL, w.start, w.data, OB_TRAIN, ids, err), OB_ENOMEM,
+              "evaluating needs about ");
     end(&w);
 }
 
@@ -168,9 +179,27 @@ static void data(void **state)
     struct ob_data *d;
 
     (void)state;
-    leave(ctx, 1 << 20);
+    leave(ctx, 0, 4 << 20);
     must_fail(ob_data_open(&d, ctx, "synth:longtail,train=20000", err), OB_ENOMEM,
               "the training part needs about 4.9 MiB of memory, ");
+    ob_ctx_free(ctx);
+}
+
+static void file(void **state)
+{
+    static const uint8_t x[200 * 64 * 64];
+    struct ob_ctx *ctx = make_ctx("cpu");
+    const size_t shape[4] = { 200, 64, 64 };
+    char path[300], spec[300];
+    struct ob_data *d;
+
+    (void)state;
+    must(ob_npy_write(scratch_file(path, sizeof(path), "x_train.npy"), "|u1", shape, 3, x, err));
+    snprintf(spec, sizeof(spec), "npy:%s", scratch());
+    must_fail(ob_data_open(&d, ctx, spec, err), OB_ENOTFOUND, "y_train.npy");
+    ctx->opts.memory = 1;
+    must_fail(ob_data_open(&d, ctx, spec, err), OB_ENOMEM,
+              "/x_train.npy' needs about 800.1 KiB of ");
     ob_ctx_free(ctx);
 }
 
@@ -182,6 +211,7 @@ int main(void)
         cmocka_unit_test(whole_plan),
         cmocka_unit_test(prediction),
         cmocka_unit_test(data),
+        cmocka_unit_test(file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
