@@ -320,6 +320,15 @@ static int fill(struct ob_model *m, const struct source *s, struct ob_err *err)
     return OB_OK;
 }
 
+/* What is written into the metadata of an imported model should not be a silent guess. */
+static void note_size(const struct ob_model *m, const struct source *s)
+{
+    if (s->foreign && !obi_tensors_meta(&s->t, "input") && !(s->o->height && s->o->width))
+        ob_log(m->ctx, OB_LOG_INFO,
+               "'%s' does not say the size of its images: %d x %d taken; --size says another",
+               s->t.file.path, m->net->height, m->net->width);
+}
+
 static int check_digest(const struct ob_model *m, const struct ob_tensors *t, struct ob_err *err)
 {
     const char *said = obi_tensors_meta(t, "digest");
@@ -367,6 +376,7 @@ static int load(struct ob_model **out, struct ob_ctx *ctx, const char *path,
     OB_GO(fill(m, &s, err));
     OB_GO(check_digest(m, &s.t, err));
     OB_GO(copy_meta(m, &s.t, err));
+    note_size(m, &s);
     *out = m;
 out:
     if (rc)
