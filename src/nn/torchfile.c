@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/str.h"
 #include "nn/pickle.h"
 
 /* What deflated entries may unpack to. PyTorch stores them; weights that somebody packed anew hardly
  * shrink, so more than this is no model. */
 #define MOST_UNPACKED(n) (16 * (n) + ((size_t)1 << 20))
-#define FORMAT 10 /* the newest NAME/version that PyTorch's own reader takes */
+#define MAX_NAME 1024 /* bytes of the name of an archive */
+#define FORMAT 10     /* the newest NAME/version that PyTorch's own reader takes */
 
 bool obi_torch_is_zip(const struct ob_file *f)
 {
@@ -45,16 +45,11 @@ struct archive {
 static struct ob_zip_entry *find(const struct archive *a, const char *entry, const char *key,
                                  size_t n_key)
 {
-    struct ob_str full = { 0 };
-    struct ob_zip_entry *e = NULL;
+    char full[MAX_NAME + 80];
+    int n = snprintf(full, sizeof(full), "%.*s/%s%.*s", (int)a->n_name, a->name, entry, (int)n_key,
+                     key);
 
-    ob_str_addn(&full, a->name, a->n_name);
-    ob_str_addf(&full, "/%s", entry);
-    ob_str_addn(&full, key, n_key);
-    if (!full.failed)
-        e = ob_zip_find(&a->t->zip, full.s, full.n);
-    ob_str_release(&full);
-    return e;
+    return n > 0 && (size_t)n < sizeof(full) ? ob_zip_find(&a->t->zip, full, (size_t)n) : NULL;
 }
 
 /* The one entry NAME/data.pkl. */
@@ -80,6 +75,8 @@ static int find_pickle(struct archive *a, struct ob_zip_entry **out, struct ob_e
                        z->path);
     a->name = (*out)->name;
     a->n_name = (*out)->n_name - n_end;
+    if (a->n_name > MAX_NAME || memchr(a->name, 0, a->n_name))
+        return ob_fail(err, OB_EFORMAT, "'%s' has entries with strange names", z->path);
     return OB_OK;
 }
 
