@@ -164,6 +164,7 @@ static double infer_factor(const struct family *f, const struct ob_tensors *t)
 static int infer_arch(char out[64], const struct ob_tensors *t, struct ob_err *err)
 {
     const struct family *f = family_of_tensors(t);
+    struct ob_err e = { 0 };
     char text[64];
     double factor;
 
@@ -176,12 +177,14 @@ static int infer_arch(char out[64], const struct ob_tensors *t, struct ob_err *e
         snprintf(text, sizeof(text), "%s", f->name);
     else
         snprintf(text, sizeof(text), "%s,width=%g", f->name, factor);
-    if (factor == 0 || canonical(out, text, NULL))
-        return obi_tensor_fail(err, t, f->hint[0].tensor,
-                               "no width of '%s' gives a first dimension of %d here and those of "
-                               "the other tensors",
-                               f->name, dim(t, f->hint[0].tensor, 0));
-    return OB_OK;
+    if (factor != 0 && !canonical(out, text, &e))
+        return OB_OK;
+    if (e.code == OB_ENOMEM)
+        return ob_fail(err, OB_ENOMEM, "%s", e.msg);
+    return obi_tensor_fail(err, t, f->hint[0].tensor,
+                           "no width of '%s' gives a first dimension of %d here and those of "
+                           "the other tensors",
+                           f->name, dim(t, f->hint[0].tensor, 0));
 }
 
 static int choose_arch(char out[64], const struct ob_tensors *t, const char *asked,
