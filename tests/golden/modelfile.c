@@ -25,7 +25,8 @@ static void compare(const float *is, const struct ob_npz *z, const char *name, s
     }
 }
 
-static void check(const struct sample *s)
+/* normalize: NULL where it is in the file. */
+static void check(const struct sample *s, const char *normalize)
 {
     struct ob_load_opts o = OB_LOAD_OPTS_INIT;
     struct ob_ctx_opts co = OB_CTX_OPTS_INIT;
@@ -46,6 +47,9 @@ static void check(const struct sample *s)
     o.height = s->h;
     o.width = s->w;
     o.n_classes = s->classes;
+    if (normalize)
+        must_fail(ob_model_load(&m, ctx, path, &o, err), OB_EINVAL, "--normalize");
+    o.normalize = normalize;
     must(ob_model_load(&m, ctx, path, &o, err));
     assert_string_equal(ob_model_arch(m), s->arch);
     snprintf(path, sizeof(path), "tests/golden/modelfile/%s.npz", s->name);
@@ -68,27 +72,48 @@ static void check(const struct sample *s)
 static void cnn(void **state)
 {
     (void)state;
-    check(&(struct sample){ "cnn", "cnn,width=0.25", 1, 10, 17, 3 });
+    check(&(struct sample){ "cnn", "cnn,width=0.25", 1, 10, 17, 3 }, NULL);
 }
 
 static void mlp(void **state)
 {
     (void)state;
-    check(&(struct sample){ "mlp", "mlp,width=0.03125", 3, 8, 8, 4 });
+    check(&(struct sample){ "mlp", "mlp,width=0.03125", 3, 8, 8, 4 }, NULL);
 }
 
 static void resnet20(void **state)
 {
     (void)state;
-    check(&(struct sample){ "resnet20", "resnet20,width=0.25", 3, 9, 12, 5 });
+    check(&(struct sample){ "resnet20", "resnet20,width=0.25", 3, 9, 12, 5 }, NULL);
+}
+
+/* Eight channels everywhere: all widths are the smallest, and still say which one it is. */
+static void resnet18(void **state)
+{
+    (void)state;
+    check(&(struct sample){ "resnet18", "resnet18,width=0.015625", 3, 9, 16, 5 }, NULL);
+    check(&(struct sample){ "resnet18-in", "resnet18,stem=imagenet,width=0.015625", 3, 33, 40, 4 },
+          "imagenet");
+}
+
+static void resnet50(void **state)
+{
+    (void)state;
+    check(&(struct sample){ "resnet50", "resnet50,width=0.015625", 1, 12, 9, 3 }, NULL);
+}
+
+static void vgg16(void **state)
+{
+    (void)state;
+    check(&(struct sample){ "vgg16", "vgg16,width=0.015625", 1, 32, 48, 5 }, NULL);
+    check(&(struct sample){ "vgg16-lth", "vgg16,head=lth,width=0.015625", 3, 28, 17, 3 }, NULL);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cnn),
-        cmocka_unit_test(mlp),
-        cmocka_unit_test(resnet20),
+        cmocka_unit_test(cnn),      cmocka_unit_test(mlp),      cmocka_unit_test(resnet20),
+        cmocka_unit_test(resnet18), cmocka_unit_test(resnet50), cmocka_unit_test(vgg16),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
