@@ -215,5 +215,7 @@ int obi_tensors_read(struct ob_tensors *out, const char *path, bool foreign, str
     OB_TRY(parse_header(out, header, (size_t)n, err));
     OB_TRY(read_entries(out, r.left, err));
     set_places(out, r.p);
+    if (foreign)
+        obi_tensors_strip(out);
     return OB_OK;
 }

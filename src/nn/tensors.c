@@ -54,6 +54,27 @@ const char *obi_tensors_meta(const struct ob_tensors *t, const char *key)
     return json_string_value(json_object_get(json_object_get(t->header, "__metadata__"), key));
 }
 
+/* Takes `prefix` away where every name has it; did they? */
+static bool strip(struct ob_tensors *t, const char *prefix)
+{
+    size_t n = strlen(prefix);
+
+    for (size_t i = 0; i < t->n; i++)
+        if (strncmp(t->t[i].name, prefix, n) || !t->t[i].name[n])
+            return false;
+    for (size_t i = 0; i < t->n; i++)
+        t->t[i].name += n;
+    return t->n > 0;
+}
+
+void obi_tensors_strip(struct ob_tensors *t)
+{
+    while (strip(t, "module.") || strip(t, "_orig_mod."))
+        ;
+    for (size_t i = 0; i < t->n; i++)
+        obi_tensor_label(t->t[i].label, t->t[i].name);
+}
+
 /* ---- elements ---- */
 
 size_t obi_tensor_item(const char *dtype)

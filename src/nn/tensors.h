@@ -46,6 +46,9 @@ int obi_tensors_read(struct ob_tensors *out, const char *path, bool foreign, str
 void obi_tensors_release(struct ob_tensors *t);
 struct ob_tensor *obi_tensors_find(const struct ob_tensors *t, const char *name); /* or NULL */
 const char *obi_tensors_meta(const struct ob_tensors *t, const char *key);        /* or NULL */
+/* Takes away what wrappers of PyTorch put before every name: "module." (DataParallel), "_orig_mod."
+ * (compile). Makes the labels anew. */
+void obi_tensors_strip(struct ob_tensors *t);
 size_t obi_tensor_item(const char *dtype); /* bytes of an element; 0: unknown */
 /* The name for messages: printable, no quotes, "..." where it is long. */
 void obi_tensor_label(char out[64], const char *name);

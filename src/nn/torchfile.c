@@ -178,19 +178,6 @@ static int copy_names(struct ob_tensors *t, const struct ob_pickle *k,
     return OB_OK;
 }
 
-/* Takes `prefix` away where every name has it; did they? */
-static bool strip(struct ob_tensors *t, const char *prefix)
-{
-    size_t n = strlen(prefix);
-
-    for (size_t i = 0; i < t->n; i++)
-        if (strncmp(t->t[i].name, prefix, n) || !t->t[i].name[n])
-            return false;
-    for (size_t i = 0; i < t->n; i++)
-        t->t[i].name += n;
-    return t->n > 0;
-}
-
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -266,13 +253,10 @@ static int read_tensors(struct archive *a, const struct ob_pickle_value *dict, s
     OB_TRY(ob_alloc(t->t, dict->n, err));
     t->n = dict->n;
     OB_TRY(copy_names(t, &a->k, dict, err));
-    while (strip(t, "module.") || strip(t, "_orig_mod."))
-        ;
+    obi_tensors_strip(t);
     OB_TRY(check_unique(t, err));
-    for (size_t i = 0; i < t->n; i++, at = a->k.item[at].next) {
-        obi_tensor_label(t->t[i].label, t->t[i].name);
+    for (size_t i = 0; i < t->n; i++, at = a->k.item[at].next)
         OB_TRY(read_tensor(a, &t->t[i], &a->k.value[a->k.item[at].value], err));
-    }
     return OB_OK;
 }
 

@@ -15,8 +15,7 @@ bool obi_torch_is_zip(const struct ob_file *f);
 bool obi_torch_is_old(const struct ob_file *f); /* a bare pickle: PyTorch before 1.6 */
 int obi_torch_old(const struct ob_file *f, struct ob_err *err); /* says how to save it anew */
 /* `t->file` is read already. The state dict is what was saved, or what stands in it under
- * "state_dict", "model", "net" or "model_state_dict". Prefixes that wrappers put before every name
- * ("module.", "_orig_mod.") are taken away. */
+ * "state_dict", "model", "net" or "model_state_dict". */
 int obi_torch_read(struct ob_tensors *t, struct ob_err *err);
 /* An OrderedDict that load_state_dict() takes; without the normalisation where `plain`. */
 int obi_torch_write(const struct ob_model *m, const char *path, bool plain, struct ob_err *err);

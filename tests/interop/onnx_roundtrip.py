@@ -3,7 +3,8 @@
 
     tests/interop/onnx_roundtrip.py [PROGRAM]      default: $OB_PROGRAM, or build/oubli
 
-Exit 77: this Python has no onnx or no onnxruntime.
+Exit 77: this Python has no onnx or no onnxruntime. Where pip has them: pip install --target DIR onnx
+onnxruntime, and PYTHONPATH=DIR.
 """
 
 import json
