@@ -59,7 +59,9 @@ OB_INLINE void v_storeu(float *p, v8 x)
  * 64 bytes at once, or it is slow; v_stream_end() before another thread reads. */
 OB_INLINE void v_stream(float *p, v8 x)
 {
-#ifdef __AVX__
+#if defined(__AVX__) && defined(__clang__)
+    __builtin_nontemporal_store(x, (v8 *)p);
+#elif defined(__AVX__)
     __builtin_ia32_movntps256(p, x);
 #else
     v_store(p, x);

@@ -50,7 +50,10 @@ OB_INLINE void fetch_tile(const float *plane, const struct ob_wino_map *m, const
 #pragma GCC unroll 8
     for (int r = 0; r < step; r++, p += m->row)
         for (int c = 0; c < 8 * step; c += 16)
-            __builtin_prefetch(p + c, write, 3);
+            if (write) /* clang takes literals only */
+                __builtin_prefetch(p + c, 1, 3);
+            else
+                __builtin_prefetch(p + c, 0, 3);
 }
 
 /* ---- pixels in ---- */
