@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "backend/backend.h"
@@ -10,7 +11,7 @@
 #include "base/rng.h"
 
 /*
- *   engine NET CxHxW BATCH THREADS train|infer [SECONDS]     images/s, median over steps
+ *   engine NET CxHxW BATCH THREADS train|infer [SECONDS]     peak MiB; images/s, median over steps
  *   engine macs NET CxHxW                                    multiply-adds of one forward pass
  *   engine peak THREADS                                      GFLOP/s
  *
@@ -105,7 +106,7 @@ struct setup {
 };
 
 static void open_setup(struct setup *s, const char *arch, const int shape[3], int batch,
-                       int n_threads)
+                       int n_threads, int train)
 {
     struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
     struct ob_err err = { 0 };
@@ -118,7 +119,7 @@ static void open_setup(struct setup *s, const char *arch, const int shape[3], in
     s->batch = batch;
     if (ob_ctx_new(&s->ctx, &o, &err) ||
         ob_model_new(&s->model, s->ctx, arch, shape[0], shape[1], shape[2], CLASSES, 1, &err) ||
-        ob_exec_new(&s->exec, s->ctx, s->model->net, batch, OB_EXEC_TRAIN, &err) ||
+        ob_exec_new(&s->exec, s->ctx, s->model->net, batch, train ? OB_EXEC_TRAIN : 0, &err) ||
         ob_block_new(&s->x, n, &err))
         die(&err);
     n_params = s->model->net->n_params;
@@ -176,9 +177,8 @@ static double rate(struct setup *s, int train, double limit)
     double t[1000], start = seconds();
     int n = 0;
 
-    for (int i = 0; i < 2; i++)
-        step(s, train);
-    while (n < 1000 && (n < 5 || seconds() - start < limit)) {
+    step(s, train);
+    while (n < 1000 && (n < 2 || seconds() - start < limit)) {
         double t0 = seconds();
 
         step(s, train);
@@ -209,7 +209,9 @@ static int macs(const char *arch, const int shape[3])
 int main(int argc, char **argv)
 {
     struct setup s;
-    int shape[3];
+    struct rusage use;
+    double images;
+    int shape[3], train;
 
     if (argc == 3 && !strcmp(argv[1], "peak")) {
         printf("%.1f\n", peak(atoi(argv[2])));
@@ -222,8 +224,11 @@ int main(int argc, char **argv)
         return macs(argv[2], shape);
     if (argc < 6)
         return usage();
-    open_setup(&s, argv[1], shape, atoi(argv[3]), atoi(argv[4]));
-    printf("%.1f\n", rate(&s, !strcmp(argv[5], "train"), argc > 6 ? atof(argv[6]) : 3));
+    train = !strcmp(argv[5], "train");
+    open_setup(&s, argv[1], shape, atoi(argv[3]), atoi(argv[4]), train);
+    images = rate(&s, train, argc > 6 ? atof(argv[6]) : 3);
+    getrusage(RUSAGE_SELF, &use);
+    printf("%.0f %.1f\n", (double)use.ru_maxrss / 1024, images);
     close_setup(&s);
     return 0;
 }

@@ -15,7 +15,8 @@ static int print_overview(void)
     table_print(t, stdout);
     printf(
         "\n'oubli help COMMAND' explains one; 'oubli demo' shows the whole story.\n"
-        "OB_ISA=baseline, avx2 or avx512 forces one instruction set. OB_MEMORY=4G is how much memory may "
+        "OB_ISA=baseline, avx2 or avx512 forces one instruction set. OB_CONV=general does without\n"
+        "Winograd's algorithm, for comparison. OB_MEMORY=4G is how much memory may "
         "be\ntaken (off: never refuse). OB_CACHE=DIR or off is where decoded images are kept.\n");
     return OB_OK;
 }

@@ -287,6 +287,17 @@ static const char *cache_folder(struct cmd *c)
     return home && home[0] == '/' ? cmd_textf(c, "%s/.cache/oubli", home) : NULL;
 }
 
+/* OB_CONV=general: 3 x 3 convolutions without Winograd's algorithm. */
+static int read_conv(struct cmd *c, int *general)
+{
+    const char *text = getenv("OB_CONV");
+
+    *general = text && !strcmp(text, "general");
+    if (text && text[0] && !*general)
+        return cmd_fail(c, OB_EINVAL, "OB_CONV is '%s'; there is general", text);
+    return OB_OK;
+}
+
 /* How much memory may be taken in all: OB_MEMORY, a number of bytes with K, M, G or T behind it, or "off";
  * else what the system has free. */
 static int memory_room(struct cmd *c, size_t *bytes)
@@ -316,12 +327,12 @@ static int memory_room(struct cmd *c, size_t *bytes)
 int cmd_start(struct cmd *c)
 {
     struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
-    const char *isa = getenv("OB_ISA"), *conv = getenv("OB_CONV");
+    const char *isa = getenv("OB_ISA");
 
     TRY(memory_room(c, &o.memory));
+    TRY(read_conv(c, &o.general_conv));
     o.backend = c->backend;
     o.isa = isa && isa[0] ? isa : NULL;
-    o.general_conv = conv && !strcmp(conv, "general");
     o.n_threads = c->threads;
     o.log = on_log;
     o.progress = on_progress;
