@@ -266,6 +266,24 @@ static void average_pools(void **state)
     }
 }
 
+/* So many weights that their gradient is made from the whole batch, pair after pair of planes. */
+static void many_weights(void **state)
+{
+    static const struct shape shapes[] = {
+        { 3, 9, 8, 3, 130, 120, 3, 3, 1, STEM | NORM | RELU },
+        { 3, 8, 9, 2, 40, 140, 5, 2, 2, STEM | BIAS },
+        { 3, 8, 8, 3, 400, 360, 1, 1, 0, STEM | NORM | RELU | BRANCH | AVERAGE },
+        { 3, 8, 8, 2, 400, 365, 1, 1, 0, STEM | BIAS | POOL },
+    };
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct shape s = shapes[i];
+
+        check_shape(&s);
+    }
+}
+
 /* Shortcuts of option A, nodes read twice, and an input that several read. */
 static void residual_block(void **state)
 {
@@ -716,6 +734,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolution_shapes),
         cmocka_unit_test(fused_parts),
+        cmocka_unit_test(many_weights),
         cmocka_unit_test(residual_block),
         cmocka_unit_test(ties),
         cmocka_unit_test(shapes_of_resnets),

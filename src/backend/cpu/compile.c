@@ -196,7 +196,9 @@ static int plan_values(struct compiler *k, struct ob_err *err)
         v->image = 8 * (size_t)v->c8 * (size_t)v->hw;
         v->slot = -1;
     }
-    for (int i = 0; i < e->n_step; i++) {
+    if (!(e->base.flags & OB_EXEC_TRAIN))
+        return ob_plan_activations(k, err);
+    for (int i = 0; i < e->n_step; i++) { /* all stay: the way back reads them */
         struct step *s = &e->step[i];
 
         OB_TRY(ob_ask_images(k, &e->value[s->out].x, e->value[s->out].image, err));
@@ -204,7 +206,7 @@ static int plan_values(struct compiler *k, struct ob_err *err)
             OB_TRY(
                 ob_ask_images(k, &e->value[s->conv->node].x, e->value[s->conv->node].image, err));
     }
-    return OB_OK;
+    return ob_plan_gradients(k, err);
 }
 
 static size_t larger(size_t a, size_t b)
@@ -228,9 +230,12 @@ static int plan_rest(struct compiler *k, struct ob_err *err)
         e->scratch_x = larger(e->scratch_x,
                               c->pad_x && !c->dense ? (size_t)c->group * c->x_image : 0);
         y = larger(y, (size_t)c->group * larger(c->dy_image, e->value[c->node].image));
-        dw = larger(dw, c->n_dw);
-        if (!c->wino)
+        if (!c->wino) {
+            dw = larger(dw, c->n_dw * (size_t)(ob_conv_by_pair(c) ? 1 : n_chunks));
+            if (ob_conv_by_pair(c))
+                kept = larger(kept, (size_t)e->base.batch * (c->x_image + c->dy_image));
             continue;
+        }
         e->scratch_x = larger(e->scratch_x, ob_wino_scratch(c->wino));
         for (int back = 0; back < 2; back++)
             u = larger(u, ob_wino_filter_floats(c->wino, back));
@@ -243,7 +248,7 @@ static int plan_rest(struct compiler *k, struct ob_err *err)
     e->scratch_worker = (e->scratch_x + y + 15) & ~(size_t)15;
     OB_TRY(ask(k, &e->scratch, e->scratch_worker * (size_t)e->base.n_threads, err));
     if (e->base.flags & OB_EXEC_TRAIN) {
-        OB_TRY(ask(k, &e->dw, dw * (size_t)n_chunks, err));
+        OB_TRY(ask(k, &e->dw, dw, err));
         OB_TRY(ask(k, &e->u, u, err));
         OB_TRY(ask(k, &e->kept, kept, err));
         OB_TRY(ask(k, &e->du, du, err));
@@ -266,12 +271,14 @@ static int compile(struct compiler *k, struct ob_err *err)
     for (int i = 0; i < k->net->n_nodes; i++)
         OB_TRY(make_step(k, i, err));
     OB_TRY(plan_values(k, err));
-    OB_TRY(ob_plan_gradients(k, err));
     OB_TRY(plan_rest(k, err));
     OB_TRY(give(k, err));
-    for (int i = 0; i < k->net->n_nodes; i++)
-        if (e->value[i].slot >= 0)
-            e->value[i].g = e->slot[e->value[i].slot];
+    for (int i = 0; i < k->net->n_nodes; i++) {
+        struct value *v = &e->value[i];
+
+        if (v->slot >= 0)
+            *(e->base.flags & OB_EXEC_TRAIN ? &v->g : &v->x) = e->slot[v->slot];
+    }
     e->base.logits = e->logits;
     e->base.features = e->features;
     return OB_OK;

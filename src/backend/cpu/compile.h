@@ -33,8 +33,10 @@ int ob_ask_images(struct compiler *k, float **where, size_t image, struct ob_err
 
 /* fuse.c: fills uses, reader, absorbed, head */
 void ob_fuse(struct compiler *k);
-/* gradients.c */
+/* slots.c */
 int ob_needs_gradient(const struct compiler *k, int node);
-int ob_plan_gradients(struct compiler *k, struct ob_err *err);
+int ob_plan_gradients(struct compiler *k, struct ob_err *err); /* for training */
+int ob_plan_activations(struct compiler *k,
+                        struct ob_err *err); /* else: no one asks for them twice */
 
 #endif

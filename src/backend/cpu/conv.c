@@ -182,33 +182,47 @@ const float *ob_conv_output_gradient(struct exec *e, struct step *s, int first, 
     return to;
 }
 
+/* What one group of images gives beside the gradient of the weights. */
+static void backward_group(struct job *j, int first, int n, const float *dy, double *bias)
+{
+    struct exec *e = j->e;
+    struct conv *c = j->s->conv;
+    const struct ob_node *d = &e->base.net->node[c->node];
+    struct value *in = &e->value[c->in];
+    size_t row = 8 * (size_t)c->dy_w;
+
+    for (int k = 0; c->bias && k < n; k++)
+        e->k->conv->sum_pixels(bias, dy + (size_t)k * c->dy_image + (size_t)c->lo * (row + 8),
+                               e->value[c->node].c8, d->h, d->w, row, row * (size_t)c->dy_h);
+    for (int p = 0; j->s->need[0] && p < c->n_back; p++)
+        e->k->conv->gemm(&c->back[p], in->g + (size_t)first * in->image, dy, n * c->back[p].n_px,
+                         NULL, j->s->add[0]);
+}
+
+static double *bias_part(struct exec *e, const struct conv *c, size_t task)
+{
+    size_t n = 8 * (size_t)e->value[c->node].c8;
+
+    return memset(e->part + task * n, 0, sizeof(double) * n);
+}
+
 static void backward_chunk(void *arg, size_t i, int worker)
 {
     struct job *j = arg;
     struct exec *e = j->e;
-    struct step *s = j->s;
-    struct conv *c = s->conv;
-    const struct ob_node *d = &e->base.net->node[c->node];
-    struct value *in = &e->value[c->in], *v = &e->value[c->node];
+    struct conv *c = j->s->conv;
     int first = (int)i * j->per, end = first + j->per < e->n ? first + j->per : e->n;
     float *scratch = scratch_of(e, worker), *dw = e->dw + i * c->n_dw;
-    double *bias = e->part + i * 8 * (size_t)v->c8;
+    double *bias = bias_part(e, c, i);
 
     memset(dw, 0, sizeof(float) * c->n_dw);
-    memset(bias, 0, sizeof(double) * 8 * (size_t)v->c8);
     for (; first < end; first += c->group) {
         int n = end - first < c->group ? end - first : c->group;
         const float *x = input(e, c, first, n, scratch);
-        const float *dy = ob_conv_output_gradient(e, s, first, n, scratch + e->scratch_x);
-        size_t row = 8 * (size_t)c->dy_w;
+        const float *dy = ob_conv_output_gradient(e, j->s, first, n, scratch + e->scratch_x);
 
         e->k->conv->gemm_dw(&c->dw, dw, x, dy, n * c->fwd.n_px);
-        for (int k = 0; c->bias && k < n; k++)
-            e->k->conv->sum_pixels(bias, dy + (size_t)k * c->dy_image + (size_t)c->lo * (row + 8),
-                                   v->c8, d->h, d->w, row, row * (size_t)c->dy_h);
-        for (int p = 0; s->need[0] && p < c->n_back; p++)
-            e->k->conv->gemm(&c->back[p], in->g + (size_t)first * in->image, dy,
-                             n * c->back[p].n_px, NULL, s->add[0]);
+        backward_group(j, first, n, dy, bias);
     }
 }
 
@@ -237,25 +251,93 @@ static void join_pair(void *arg, size_t i, int worker)
     }
 }
 
+/* ---- many weights: x and dy wait for all images, then pair after pair of planes ---- */
+
+static float *kept_x(struct exec *e, const struct conv *c, int image)
+{
+    return e->kept + (size_t)image * c->x_image;
+}
+
+static float *kept_dy(struct exec *e, const struct conv *c, int image)
+{
+    return e->kept + (size_t)e->base.batch * c->x_image + (size_t)image * c->dy_image;
+}
+
+static void keep_group(void *arg, size_t i, int worker)
+{
+    struct job *j = arg;
+    struct exec *e = j->e;
+    struct conv *c = j->s->conv;
+    int first = (int)i * c->group, n = e->n - first < c->group ? e->n - first : c->group;
+    const float *dy;
+
+    (void)worker;
+    input(e, c, first, n, kept_x(e, c, first));
+    dy = ob_conv_output_gradient(e, j->s, first, n, kept_dy(e, c, first));
+    backward_group(j, first, n, dy, bias_part(e, c, i));
+}
+
+static void weigh_pair(void *arg, size_t i, int worker)
+{
+    struct job *j = arg;
+    struct exec *e = j->e;
+    struct conv *c = j->s->conv;
+    const struct value *in = &e->value[c->in], *v = &e->value[c->node];
+    int plain_x = !c->dense && !c->pad_x, plain_dy = !j->s->norm && !c->pad_dy;
+    struct ob_gemm_dw g = c->dw;
+    float *dw = e->dw + i * (size_t)g.n_k * 16;
+
+    g.n_out = g.n_out - 2 * (int)i < 2 ? 1 : 2;
+    memset(dw, 0, sizeof(float) * 16 * (size_t)g.n_k);
+    for (int first = 0; first < e->n; first += c->group) {
+        int n = e->n - first < c->group ? e->n - first : c->group;
+        const float *x = c->dense  ? c->packed + (size_t)first * c->x_image
+                         : plain_x ? in->x + (size_t)first * in->image
+                                   : kept_x(e, c, first);
+        const float *dy = plain_dy ? v->g + (size_t)first * v->image : kept_dy(e, c, first);
+
+        e->k->conv->gemm_dw(&g, dw, x, dy + 2 * i * g.dy_plane, n * c->fwd.n_px);
+    }
+    join_pair(arg, i, worker);
+}
+
+/* ---- either way ---- */
+
+static void join_bias(struct job *j, int n_tasks)
+{
+    struct exec *e = j->e;
+    const struct ob_node *d = &e->base.net->node[j->s->conv->node];
+    size_t stride = 8 * (size_t)e->value[j->s->conv->node].c8;
+
+    for (int c = 0; c < d->c; c++) {
+        double sum = 0;
+
+        for (int n = 0; n < n_tasks; n++)
+            sum += e->part[(size_t)n * stride + (size_t)c];
+        j->grads[e->base.net->view[d->bias].offset + (size_t)c] += (float)sum;
+    }
+}
+
 void ob_conv_backward(struct exec *e, struct step *s, const struct ob_weights *w, float *grads)
 {
-    struct job j = { .e = e, .s = s, .grads = grads, .per = chunk_images(e->n) };
-    int n_chunks = (e->n + j.per - 1) / j.per;
-    const struct ob_node *d = &e->base.net->node[s->conv->node];
-    int c8 = e->value[s->conv->node].c8;
+    struct conv *c = s->conv;
+    int by_pair = ob_conv_by_pair(c), n_tasks, pairs = n_pairs(&c->fwd);
+    struct job j = { .e = e, .s = s, .grads = grads };
 
-    if (s->conv->wino) {
+    if (c->wino) {
         ob_wino_backward(e, s, w, grads);
         return;
     }
-    ob_par_for(e->base.n_threads, (size_t)n_chunks, backward_chunk, &j);
-    ob_par_for(threads_for(e->base.n_threads, s->conv->n_dw * (size_t)n_chunks),
-               (size_t)n_pairs(&s->conv->fwd), join_pair, &j);
-    for (int c = 0; s->conv->bias && c < d->c; c++) {
-        double sum = 0;
-
-        for (int n = 0; n < n_chunks; n++)
-            sum += e->part[n * 8 * c8 + c];
-        grads[e->base.net->view[d->bias].offset + (size_t)c] += (float)sum;
+    j.per = by_pair ? e->n : chunk_images(e->n);
+    n_tasks = by_pair ? (e->n + c->group - 1) / c->group : (e->n + j.per - 1) / j.per;
+    if (by_pair) {
+        ob_par_for(e->base.n_threads, (size_t)n_tasks, keep_group, &j);
+        ob_par_for(e->base.n_threads, (size_t)pairs, weigh_pair, &j);
+    } else {
+        ob_par_for(e->base.n_threads, (size_t)n_tasks, backward_chunk, &j);
+        ob_par_for(threads_for(e->base.n_threads, c->n_dw * (size_t)n_tasks), (size_t)pairs,
+                   join_pair, &j);
     }
+    if (c->bias)
+        join_bias(&j, n_tasks);
 }

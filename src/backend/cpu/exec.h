@@ -16,7 +16,7 @@ struct value {
     float *x, *g;
     size_t image;
     int c8, hw;
-    int slot; /* of the gradient, -1: none */
+    int slot; /* of the gradient, in inference of the activation; -1: none */
 };
 
 /* What Winograd's algorithm needs of a convolution; [0]: of the input, forwards, [1]: of the
@@ -83,11 +83,12 @@ struct exec {
     struct step *step;
     int n_step;
     float *arena, *logits, *features;
-    float **slot;   /* gradients share memory: see gradients.c */
+    float **slot; /* shared memory of gradients, or where there are none of activations: slots.c */
     float *scratch; /* one piece per worker: padded input, padded output gradient */
     size_t scratch_x, scratch_worker;
     float *dw;              /* weight gradients by chunk of images */
-    float *u, *kept, *du;   /* Winograd: filters, tiles of x and dy, weight gradients */
+    float *u, *du;          /* Winograd: filters, weight gradients */
+    float *kept;            /* x and dy, or their tiles, that wait for a weight gradient */
     double *part;           /* partial sums by task, then by channel */
     const float *x;         /* during a call */
     const float *params[2]; /* whose weights are packed: forwards, backwards */
@@ -123,6 +124,13 @@ static inline int group_images(const struct conv *c, int n)
 static inline int threads_for(int n_threads, size_t n_floats)
 {
     return n_floats < OB_WORTH_THREADS ? 1 : n_threads;
+}
+
+/* Weight gradients of this many floats are not made by chunks of images, which would each need one
+ * of their own, but pair after pair of planes from x and dy of the whole batch. */
+static inline int ob_conv_by_pair(const struct conv *c)
+{
+    return c->n_dw > (size_t)1 << 17;
 }
 
 static inline const float *view_of(const struct ob_net *net, const float *block, int view)

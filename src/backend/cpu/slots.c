@@ -1,4 +1,4 @@
-/* gradients.c - which gradients there are, and which share memory. */
+/* slots.c - which gradients there are, and which activations and gradients share memory. */
 #include "backend/cpu/compile.h"
 #include "base/mem.h"
 
@@ -11,7 +11,7 @@ int ob_needs_gradient(const struct compiler *k, int node)
     return !ob_is_input(k->net, node) || (flags & OB_EXEC_INPUT_GRAD);
 }
 
-/* A slot lives from its first writer to its reader. */
+/* A slot is taken by its first writer and free after its last reader. */
 
 static int take_slot(struct compiler *k, size_t size)
 {
@@ -59,20 +59,55 @@ static void plan_gradient(struct compiler *k, struct step *s)
     k->slot_users[out->slot]--;
 }
 
+static int ask_slots(struct compiler *k, struct ob_err *err)
+{
+    float **slot;
+
+    OB_TRY(ob_alloc(k->e->slot, (size_t)k->n_slots, err));
+    slot = k->e->slot;
+    for (int i = 0; i < k->n_slots; i++)
+        OB_TRY(ob_ask_images(k, &slot[i], k->slot_size[i], err));
+    return OB_OK;
+}
+
 int ob_plan_gradients(struct compiler *k, struct ob_err *err)
 {
     struct exec *e = k->e;
     int last = k->net->n_nodes - 1;
-    float **slot;
 
-    if (!(e->base.flags & OB_EXEC_TRAIN))
-        return OB_OK;
     e->value[last].slot = take_slot(k, e->value[last].image);
     for (int i = e->n_step - 1; i >= 0; i--)
         plan_gradient(k, &e->step[i]);
-    OB_TRY(ob_alloc(e->slot, (size_t)k->n_slots, err));
-    slot = e->slot;
-    for (int i = 0; i < k->n_slots; i++)
-        OB_TRY(ob_ask_images(k, &slot[i], k->slot_size[i], err));
-    return OB_OK;
+    return ask_slots(k, err);
+}
+
+static int last_reader(const struct compiler *k, int node)
+{
+    int last = node == k->net->n_nodes - 1 || node == k->net->features ? k->e->n_step : -1;
+
+    for (int i = 0; i < k->e->n_step; i++)
+        if (last < k->e->n_step && (k->e->step[i].in[0] == node || k->e->step[i].in[1] == node))
+            last = i;
+    return last;
+}
+
+int ob_plan_activations(struct compiler *k, struct ob_err *err)
+{
+    struct value *value = k->e->value;
+
+    for (int i = 0; i < k->e->n_step; i++) {
+        const struct step *s = &k->e->step[i];
+
+        value[s->out].slot = take_slot(k, value[s->out].image);
+        if (s->conv && s->norm) { /* between them, when the batch's own statistics are wanted */
+            struct value *y = &value[s->conv->node];
+
+            y->slot = take_slot(k, y->image);
+            k->slot_users[y->slot] = 0;
+        }
+        for (int a = 0; a < 2; a++)
+            if (s->in[a] >= 0 && value[s->in[a]].slot >= 0 && last_reader(k, s->in[a]) == i)
+                k->slot_users[value[s->in[a]].slot] = 0;
+    }
+    return ask_slots(k, err);
 }
