@@ -49,20 +49,11 @@ OB_INLINE void fetch_tile(const float *plane, const struct ob_wino_map *m, const
 
 #pragma GCC unroll 8
     for (int r = 0; r < step; r++, p += m->row)
-<<<<<<< HEAD
         for (int c = 0; c < 8 * step; c += 16)
             if (write) /* clang takes literals only */
                 __builtin_prefetch(p + c, 1, 3);
             else
                 __builtin_prefetch(p + c, 0, 3);
-=======
-        for (int c = 0; c < 8 * step; c += 16) {
-            if (write)
-                __builtin_prefetch(p + c, 1, 3);
-            else
-                __builtin_prefetch(p + c, 0, 3);
-        }
->>>>>>> 296e5b9 (cpu: a prefetch that clang takes)
 }
 
 /* ---- pixels in ---- */
