@@ -75,16 +75,22 @@ static int open_blocks(struct ob_job *job, int batch, struct ob_err *err)
 }
 
 /* As above and as in open_loaders(), before anything is taken. */
-int ob_job_check_room(const struct ob_job *job, size_t models, struct ob_err *err)
+int ob_job_check_room(const struct ob_job *job, const void *state, size_t models,
+                      struct ob_err *err)
 {
+    const struct ob_method *m = job->method;
     const struct ob_net *net = job->model->net;
     bool teacher = reads(job, OB_NEED_TEACHER), mask = reads(job, OB_NEED_MASK);
     int batch = most_examples(job);
-    size_t blocks = job->common.optimizer ? 3 : 2; /* gradients, moments */
+    size_t blocks = !m->common || job->common.optimizer ? 3 : 2; /* gradients, moments */
     struct ob_memory need = { 0 };
 
-    if (!job->method->common)
+    if (!m->common && !m->batch)
         return OB_OK;
+    if (!m->common) {
+        batch = m->batch(state, job->model);
+        batch = (size_t)batch < job->retain->n ? batch : (int)job->retain->n;
+    }
     OB_TRY(ob_memory_add_exec(&need, job->ctx, net, batch, OB_EXEC_TRAIN, err));
     if (teacher)
         OB_TRY(ob_memory_add_exec(&need, job->ctx, net, batch, 0, err));
@@ -96,7 +102,7 @@ int ob_job_check_room(const struct ob_job *job, size_t models, struct ob_err *er
         ob_memory_add_batch(&need, net, batch, 0);
         ob_memory_add_batch(&need, net, batch, 0);
     }
-    return ob_memory_check(&need, job->ctx, batch, job->method->name, err);
+    return ob_memory_check(&need, job->ctx, batch, m->name, err);
 }
 
 static size_t batches_of(const struct ob_loader *l)

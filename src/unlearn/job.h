@@ -105,9 +105,10 @@ struct ob_job {
 /* The public fields up to `seed` are filled in; makes the rest. On failure nothing is left, and
  * ob_job_close() is fine too. */
 int ob_job_open(struct ob_job *job, struct ob_err *err);
-/* OB_ENOMEM where there is no room for what ob_job_open() and a teacher will take, and for `models`
- * copies of the model beside. Of an unopened job; asks `teacher` of the method. */
-int ob_job_check_room(const struct ob_job *job, size_t models, struct ob_err *err);
+/* OB_ENOMEM where there is no room for what ob_job_open(), a teacher and the method will take, and for
+ * `models` copies of the model beside. Of an unopened job; `state`: the method's. */
+int ob_job_check_room(const struct ob_job *job, const void *state, size_t models,
+                      struct ob_err *err);
 void ob_job_close(struct ob_job *job);
 void ob_job_start_epoch(struct ob_job *job, int e);
 int ob_job_end_epoch(struct ob_job *job, struct ob_err *err); /* OB_EDIVERGED */

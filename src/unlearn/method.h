@@ -36,6 +36,9 @@ struct ob_method {
     /* Each may be NULL. check() runs before any step of the plan does; OB_EINVAL: these settings
      * do not do for this model. end() runs exactly once if begin() was called, on every path. */
     int (*check)(const void *state, const struct ob_model *m, struct ob_err *err);
+    /* Without `common`: examples of the batches that epoch() trains on, as far as memory is concerned;
+     * NULL: it trains on none. */
+    int (*batch)(const void *state, const struct ob_model *m);
     int (*begin)(void *state, struct ob_job *job, struct ob_err *err);
     int (*epoch)(void *state, struct ob_job *job, int e, struct ob_err *err);
     void (*end)(void *state, struct ob_job *job);

@@ -99,6 +99,13 @@ static int check(const void *state, const struct ob_model *m, struct ob_err *err
     return resolve(&r, s, m, err);
 }
 
+static int batch(const void *state, const struct ob_model *m)
+{
+    struct ob_recipe r;
+
+    return resolve(&r, state, m, NULL) ? 1 : r.batch; /* check() says what is wrong */
+}
+
 /* Puts what the model says into the settings, where it is reported from. */
 static int begin(void *state, struct ob_job *job, struct ob_err *err)
 {
@@ -145,6 +152,7 @@ const struct ob_method ob_method_retrain = {
     .state_size = sizeof(struct retrain),
     .options = options,
     .check = check,
+    .batch = batch,
     .begin = begin,
     .epoch = epoch,
 };

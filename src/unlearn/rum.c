@@ -119,8 +119,8 @@ static int check_room(struct rum *r, size_t n_models, struct ob_err *err)
         int rc;
 
         OB_TRY(read_settings(r, i, &job.common, &state, err));
+        rc = ob_job_check_room(&job, state, n_models, err);
         ob_free(state);
-        rc = ob_job_check_room(&job, n_models, err);
         if (rc)
             ob_err_prefix(err, "step %zu ('%s'): ", i + 1, s->name);
         OB_TRY(rc);

@@ -142,6 +142,12 @@ static void whole_plan(void **state)
     must_fail(ob_rum(NULL, NULL, m, w.data, w.split, p, &o, err), OB_ENOMEM,
               "step 2 ('random2'): scrub needs about ");
     assert_int_equal(n_steps, 0);
+    ob_plan_free(p);
+    how.methods = "finetune:batch=1:epochs=1,none,retrain:batch=64:epochs=1";
+    must(ob_refine(&p, w.data, m, ob_split_train(w.split), w.forget, NULL, &how, err));
+    must_fail(ob_rum(NULL, NULL, m, w.data, w.split, p, &o, err), OB_ENOMEM,
+              "step 3 ('random3'): retrain needs about ");
+    assert_int_equal(n_steps, 0);
     w.ctx->opts.memory = SIZE_MAX;
     must(ob_rum(NULL, NULL, m, w.data, w.split, p, &o, err));
     assert_int_equal(n_steps, 3);
