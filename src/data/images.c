@@ -3,8 +3,7 @@
  *
  *     DIR/train/CLASS/FILE, and DIR/test/CLASS/FILE or DIR/val/CLASS/FILE. Files may lie one folder
  *     deeper, in CLASS/images.
- *     Tiny-ImageNet: DIR/wnids.txt names the classes; DIR/val/val_annotations.txt has a line per
- *     file of DIR/val/images: its name, a tab, its class, more.
+ *     Tiny-ImageNet's layout: images_tiny.c.
  *
  * Classes are numbered in the order of their names, as bytes; examples are numbered by class, then
  * by name.
@@ -12,24 +11,13 @@
 #include "data/images.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "base/dir.h"
 #include "base/io.h"
 #include "base/mem.h"
 
-#define MAX_TEXT ((size_t)1 << 26)
-#define PATH 1400
-
-struct images {
-    struct ob_ctx *ctx; /* may be NULL */
-    const char *root;
-    struct ob_dir classes; /* the entries of train/ that are folders */
-    struct ob_image_list list[2];
-    bool tiny; /* the layout of Tiny-ImageNet */
-};
+#define PATH OB_IMAGES_PATH
 
 /* ---- files ---- */
 
@@ -59,7 +47,7 @@ static bool is_foreign(const char *name)
     return ends_in(name, endings);
 }
 
-static int join(char out[PATH], const char *a, const char *b, struct ob_err *err)
+int ob_images_join(char out[PATH], const char *a, const char *b, struct ob_err *err)
 {
     if ((size_t)snprintf(out, PATH, "%s/%s", a, b) >= PATH)
         return ob_fail(err, OB_EINVAL, "path too long: '%.60s...'", a);
@@ -71,7 +59,7 @@ static int add_file(struct ob_image_list *l, const char *folder, const char *nam
 {
     char path[PATH];
 
-    OB_TRY(join(path, folder, name, err));
+    OB_TRY(ob_images_join(path, folder, name, err));
     if (l->n == l->room) {
         size_t more = l->room ? l->room * 2 : 256;
 
@@ -85,9 +73,8 @@ static int add_file(struct ob_image_list *l, const char *folder, const char *nam
 
 /* ---- a folder per class ---- */
 
-/* The pictures of `folder`, in order; *inner: it has a folder "images". */
-static int take_folder(struct images *im, int part, const char *folder, int32_t label, bool *inner,
-                       struct ob_err *err)
+int ob_images_take_folder(struct ob_images *im, int part, const char *folder, int32_t label,
+                          bool *inner, struct ob_err *err)
 {
     struct ob_dir dir = { 0 };
     const char *other = NULL;
@@ -96,7 +83,7 @@ static int take_folder(struct images *im, int part, const char *folder, int32_t 
     int rc;
 
     *inner = false;
-    OB_GO(join(path, im->root, folder, err));
+    OB_GO(ob_images_join(path, im->root, folder, err));
     OB_GO(ob_dir_read(&dir, path, err));
     for (size_t i = 0; i < dir.n; i++) {
         const struct ob_dir_entry *e = &dir.entry[i];
@@ -121,17 +108,17 @@ out:
     return rc;
 }
 
-static int take_class(struct images *im, int part, const char *folder, size_t label,
+static int take_class(struct ob_images *im, int part, const char *folder, size_t label,
                       struct ob_err *err)
 {
     size_t before = im->list[part].n;
     char deeper[PATH];
     bool inner;
 
-    OB_TRY(take_folder(im, part, folder, (int32_t)label, &inner, err));
+    OB_TRY(ob_images_take_folder(im, part, folder, (int32_t)label, &inner, err));
     if (inner) {
-        OB_TRY(join(deeper, folder, "images", err));
-        OB_TRY(take_folder(im, part, deeper, (int32_t)label, &inner, err));
+        OB_TRY(ob_images_join(deeper, folder, "images", err));
+        OB_TRY(ob_images_take_folder(im, part, deeper, (int32_t)label, &inner, err));
     }
     if (im->list[part].n == before)
         return ob_fail(err, OB_EFORMAT, "'%s/%s' holds no .png, .jpg or .jpeg file", im->root,
@@ -147,7 +134,7 @@ static int list_classes(struct ob_dir *out, const char *root, const char *part, 
     int rc;
 
     *out = (struct ob_dir){ 0 };
-    OB_TRY(join(path, root, part, err));
+    OB_TRY(ob_images_join(path, root, part, err));
     OB_TRY(ob_dir_read(&all, path, err));
     OB_GO(ob_alloc(out->entry, all.n, err));
     for (size_t i = 0; i < all.n; i++) {
@@ -186,18 +173,18 @@ static int same_classes(const struct ob_dir *train, const struct ob_dir *test, c
     return OB_OK;
 }
 
-static int take_classes(struct images *im, int part, const char *name, struct ob_err *err)
+static int take_classes(struct ob_images *im, int part, const char *name, struct ob_err *err)
 {
     for (size_t c = 0; c < im->classes.n; c++) {
         char folder[PATH];
 
-        OB_TRY(join(folder, name, im->classes.entry[c].name, err));
+        OB_TRY(ob_images_join(folder, name, im->classes.entry[c].name, err));
         OB_TRY(take_class(im, part, folder, c, err));
     }
     return OB_OK;
 }
 
-static int take_test(struct images *im, const char *name, struct ob_err *err)
+int ob_images_take_test(struct ob_images *im, const char *name, struct ob_err *err)
 {
     struct ob_dir classes;
     int rc;
@@ -208,174 +195,6 @@ static int take_test(struct images *im, const char *name, struct ob_err *err)
 out:
     ob_dir_release(&classes);
     return rc;
-}
-
-/* ---- Tiny-ImageNet ---- */
-
-static long class_of(const struct images *im, const char *name, size_t n)
-{
-    for (size_t low = 0, high = im->classes.n; low < high;) {
-        size_t middle = low + (high - low) / 2;
-        const char *there = im->classes.entry[middle].name;
-        int order = strncmp(name, there, n);
-
-        order = order ? order : -(there[n] != 0);
-        if (!order)
-            return (long)middle;
-        if (order > 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return -1;
-}
-
-/* The next word of text[*at..n), up to a tab or the end of a line; false at the end of the line. */
-static bool next_word(const struct ob_file *f, size_t *at, const char **word, size_t *n)
-{
-    const char *text = (const char *)f->data;
-    size_t start = *at;
-
-    while (*at < f->n && !strchr("\t\r\n", text[*at]))
-        (*at)++;
-    *word = text + start;
-    *n = *at - start;
-    if (*at < f->n && text[*at] == '\t')
-        (*at)++;
-    return *n > 0;
-}
-
-static void next_line(const struct ob_file *f, size_t *at)
-{
-    while (*at < f->n && f->data[(*at)++] != '\n')
-        ;
-}
-
-/* Every class that wnids.txt names has its folder, and no other is there. */
-static int check_wnids(const struct images *im, const struct ob_file *f, struct ob_err *err)
-{
-    unsigned char *seen;
-    const char *word;
-    size_t n, n_seen = 0;
-    int rc = OB_OK;
-
-    OB_TRY(ob_alloc(seen, im->classes.n, err));
-    for (size_t at = 0; at < f->n && !rc; next_line(f, &at)) {
-        long c;
-
-        if (!next_word(f, &at, &word, &n))
-            continue;
-        c = class_of(im, word, n);
-        if (c < 0)
-            rc = ob_fail(err, OB_EFORMAT,
-                         "'%s' names a class '%.*s', but '%s/train' has no such "
-                         "folder",
-                         f->path, (int)(n < 60 ? n : 60), word, im->root);
-        else
-            n_seen += !seen[c]++;
-    }
-    for (size_t c = 0; c < im->classes.n && !rc && n_seen < im->classes.n; c++)
-        if (!seen[c])
-            rc = ob_fail(err, OB_EFORMAT, "'%s/train/%s' is no class that '%s' names", im->root,
-                         im->classes.entry[c].name, f->path);
-    ob_free(seen);
-    return rc;
-}
-
-static int by_path(const void *a, const void *b)
-{
-    const struct ob_image_file *x = a, *y = b;
-
-    return strcmp(x->path, y->path);
-}
-
-static int by_label(const void *a, const void *b)
-{
-    const struct ob_image_file *x = a, *y = b;
-
-    return x->label != y->label ? (x->label > y->label) - (x->label < y->label) : by_path(a, b);
-}
-
-/* Gives the file "val/images/NAME" its class. */
-static int annotate(struct images *im, const struct ob_file *f, size_t line, const char *name,
-                    size_t n_name, const char *class, size_t n_class, struct ob_err *err)
-{
-    struct ob_image_list *l = &im->list[OB_TEST];
-    char path[PATH];
-    struct ob_image_file key = { path, 0 }, *found;
-    long c = class_of(im, class, n_class);
-
-    if (n_name > 255)
-        n_name = 255;
-    snprintf(path, sizeof(path), "val/images/%.*s", (int)n_name, name);
-    found = l->n ? bsearch(&key, l->file, l->n, sizeof(*l->file), by_path) : NULL;
-    if (!found)
-        return ob_fail(err, OB_EFORMAT, "'%s', line %zu: there is no file '%s/%s'", f->path, line,
-                       im->root, path);
-    if (found->label >= 0)
-        return ob_fail(err, OB_EFORMAT, "'%s', line %zu: '%.*s' stands there twice", f->path, line,
-                       (int)n_name, name);
-    if (c < 0)
-        return ob_fail(err, OB_EFORMAT, "'%s', line %zu: no class '%.*s' in '%s/train'", f->path,
-                       line, (int)(n_class < 60 ? n_class : 60), class, im->root);
-    found->label = (int32_t)c;
-    return OB_OK;
-}
-
-static int read_annotations(struct images *im, const struct ob_file *f, struct ob_err *err)
-{
-    size_t at = 0, n_name, n_class;
-    const char *name, *class;
-
-    for (size_t line = 1; at < f->n; line++, next_line(f, &at)) {
-        if (!next_word(f, &at, &name, &n_name))
-            continue;
-        if (!next_word(f, &at, &class, &n_class))
-            return ob_fail(err, OB_EFORMAT,
-                           "'%s', line %zu: a file, a tab and its class are needed", f->path, line);
-        OB_TRY(annotate(im, f, line, name, n_name, class, n_class, err));
-    }
-    return OB_OK;
-}
-
-static int take_annotated(struct images *im, const char *path, struct ob_err *err)
-{
-    struct ob_image_list *l = &im->list[OB_TEST];
-    struct ob_file f = { 0 };
-    bool inner;
-    int rc;
-
-    OB_TRY(take_folder(im, OB_TEST, "val/images", -1, &inner, err));
-    OB_GO(ob_file_read(&f, path, MAX_TEXT, false, err));
-    OB_GO(read_annotations(im, &f, err));
-    for (size_t i = 0; i < l->n; i++)
-        if (l->file[i].label < 0)
-            OB_GO(ob_fail(err, OB_EFORMAT, "'%s' does not say of which class '%s/%s' is", path,
-                          im->root, l->file[i].path));
-    if (!l->n)
-        OB_GO(ob_fail(err, OB_EFORMAT, "'%s/val/images' holds no .png, .jpg or .jpeg file",
-                      im->root));
-    qsort(l->file, l->n, sizeof(*l->file), by_label);
-out:
-    ob_file_release(&f);
-    return rc;
-}
-
-/* Its test/ has no labels, so val/ is the test part: as it comes, or sorted into classes since. */
-static int take_tiny(struct images *im, const char *wnids, struct ob_err *err)
-{
-    struct ob_file f;
-    char path[PATH];
-    int rc;
-
-    OB_TRY(ob_file_read(&f, wnids, MAX_TEXT, false, err));
-    rc = check_wnids(im, &f, err);
-    ob_file_release(&f);
-    OB_TRY(rc);
-    OB_TRY(join(path, im->root, "val/val_annotations.txt", err));
-    if (!ob_file_exists(path))
-        return take_test(im, "val", err);
-    return take_annotated(im, path, err);
 }
 
 /* ---- the whole ---- */
@@ -407,7 +226,7 @@ static void take_name(char out[32], const char *name)
     out[n] = 0;
 }
 
-static int name_classes(struct ob_data *d, const struct images *im, struct ob_err *err)
+static int name_classes(struct ob_data *d, const struct ob_images *im, struct ob_err *err)
 {
     OB_TRY(ob_alloc(d->class_name, im->classes.n, err));
     for (size_t c = 0; c < im->classes.n; c++)
@@ -417,17 +236,17 @@ static int name_classes(struct ob_data *d, const struct images *im, struct ob_er
 }
 
 /* `asked`: test-from=, or NULL. */
-static int list_test(struct images *im, const char *asked, struct ob_err *err)
+static int list_test(struct ob_images *im, const char *asked, struct ob_err *err)
 {
     char test[PATH], val[PATH], wnids[PATH];
     bool has_test, has_val;
 
-    OB_TRY(join(wnids, im->root, "wnids.txt", err));
-    OB_TRY(join(test, im->root, "test", err));
-    OB_TRY(join(val, im->root, "val", err));
+    OB_TRY(ob_images_join(wnids, im->root, "wnids.txt", err));
+    OB_TRY(ob_images_join(test, im->root, "test", err));
+    OB_TRY(ob_images_join(val, im->root, "val", err));
     im->tiny = ob_file_exists(wnids);
     if (!asked && im->tiny)
-        return take_tiny(im, wnids, err);
+        return ob_images_take_tiny(im, wnids, err);
     has_test = ob_file_exists(test);
     has_val = ob_file_exists(val);
     if (!asked && !has_test && !has_val)
@@ -436,10 +255,10 @@ static int list_test(struct images *im, const char *asked, struct ob_err *err)
         ob_log(im->ctx, OB_LOG_INFO,
                "'%s' has test and val: test is the test part (',test-from=val' takes the other)",
                im->root);
-    return take_test(im, asked ? asked : has_test ? "test" : "val", err);
+    return ob_images_take_test(im, asked ? asked : has_test ? "test" : "val", err);
 }
 
-static int list_files(struct images *im, const char *asked, struct ob_err *err)
+static int list_files(struct ob_images *im, const char *asked, struct ob_err *err)
 {
     OB_TRY(list_classes(&im->classes, im->root, "train", err));
     if (im->classes.n > 65536)
@@ -457,7 +276,7 @@ static bool is_whole_tiny(const struct ob_data_info *i)
 
 static int open_images(struct ob_data *d, const struct ob_data_arg *a, struct ob_err *err)
 {
-    struct images im = { .ctx = d->ctx, .root = a->where };
+    struct ob_images im = { .ctx = d->ctx, .root = a->where };
     const char *asked = a->n ? a->value[0] : NULL; /* there is only "test-from" */
     int rc;
 
