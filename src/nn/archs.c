@@ -20,6 +20,7 @@ static const char *const shown[] = {
 
 #define MIN_WIDTH 0.01
 #define MAX_WIDTH 16.0
+#define MAX_CLASSES 65536
 
 const char *ob_arch_at(size_t i)
 {
@@ -143,6 +144,18 @@ int ob_arch_begin(struct ob_net **out, const struct ob_arch_args *a, struct ob_e
     return ob_net_begin(out, a->text, a->channels, a->height, a->image_width, a->n_classes, err);
 }
 
+static int check_input(int channels, int height, int width, int n_classes, struct ob_err *err)
+{
+    if (channels != 1 && channels != 3)
+        return ob_fail(err, OB_EINVAL, "images of %d channels: 1 or 3 are supported", channels);
+    if (height < 8 || width < 8 || height > 256 || width > 256)
+        return ob_fail(err, OB_EINVAL, "images of %d x %d: 8 x 8 to 256 x 256 are supported",
+                       height, width);
+    if (n_classes < 2 || n_classes > MAX_CLASSES)
+        return ob_fail(err, OB_EINVAL, "%d classes: 2 to %d are supported", n_classes, MAX_CLASSES);
+    return OB_OK;
+}
+
 int ob_net_new(struct ob_net **out, const char *arch, int channels, int height, int width,
                int n_classes, struct ob_err *err)
 {
@@ -154,6 +167,7 @@ int ob_net_new(struct ob_net **out, const char *arch, int channels, int height, 
 
     *out = NULL;
     OB_TRY(parse(&p, arch, err));
+    OB_TRY(check_input(channels, height, width, n_classes, err));
     args.width = isnan(p.width) ? 1 : p.width;
     args.choice = p.choice < 0 ? 0 : p.choice;
     canonical(text, p.arch, &args);

@@ -6,7 +6,6 @@
 
 #include "base/mem.h"
 
-#define MAX_CLASSES 65536
 #define MAX_CHANNELS (1 << 24) /* of a node; keeps every int product below 2^31 */
 
 static int fail(struct ob_net *n, int code)
@@ -96,18 +95,6 @@ static int add_vector(struct ob_net *n, const char *name, const char *part, enum
         (struct ob_view){ .block = block, .rank = 1, .shape = { size }, .init = init, .fan = fan });
 }
 
-static int check_input(int channels, int height, int width, int n_classes, struct ob_err *err)
-{
-    if (channels != 1 && channels != 3)
-        return ob_fail(err, OB_EINVAL, "images of %d channels: 1 or 3 are supported", channels);
-    if (height < 8 || width < 8 || height > 256 || width > 256)
-        return ob_fail(err, OB_EINVAL, "images of %d x %d: 8 x 8 to 256 x 256 are supported",
-                       height, width);
-    if (n_classes < 2 || n_classes > MAX_CLASSES)
-        return ob_fail(err, OB_EINVAL, "%d classes: 2 to %d are supported", n_classes, MAX_CLASSES);
-    return OB_OK;
-}
-
 int ob_net_begin(struct ob_net **out, const char *arch, int channels, int height, int width,
                  int n_classes, struct ob_err *err)
 {
@@ -115,7 +102,6 @@ int ob_net_begin(struct ob_net **out, const char *arch, int channels, int height
     struct ob_net *n;
 
     *out = NULL;
-    OB_TRY(check_input(channels, height, width, n_classes, err));
     OB_TRY(ob_alloc(n, 1, err));
     snprintf(n->arch, sizeof(n->arch), "%s", arch);
     n->channels = channels;
