@@ -602,20 +602,13 @@ static void archive(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_as_arrays),
-        cmocka_unit_test(what_it_holds),
-        cmocka_unit_test(same_anywhere),
-        cmocka_unit_test(test_or_val),
-        cmocka_unit_test(odd_names),
-        cmocka_unit_test(tiny),
-        cmocka_unit_test(tiny_by_name),
-        cmocka_unit_test(tiny_refused),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(threads),
-        cmocka_unit_test(cache),
-        cmocka_unit_test(cache_damaged),
-        cmocka_unit_test(cache_mixed_up),
-        cmocka_unit_test(cache_not_writable),
+        cmocka_unit_test(same_as_arrays), cmocka_unit_test(what_it_holds),
+        cmocka_unit_test(same_anywhere),  cmocka_unit_test(test_or_val),
+        cmocka_unit_test(odd_names),      cmocka_unit_test(tiny),
+        cmocka_unit_test(tiny_by_name),   cmocka_unit_test(tiny_refused),
+        cmocka_unit_test(refused),        cmocka_unit_test(threads),
+        cmocka_unit_test(cache),          cmocka_unit_test(cache_damaged),
+        cmocka_unit_test(cache_mixed_up), cmocka_unit_test(cache_not_writable),
         cmocka_unit_test(archive),
     };
 
