@@ -145,16 +145,20 @@ struct run {
     int n_bad;
 };
 
+/* Of tens of thousands of values in front of a ReLU one may be zero but for rounding. */
+#define FLIP 5e-3
+
 static void compare(struct run *r, const char *part, const float *a, size_t n)
 {
+    int value = !strcmp(part, "y") || strstr(part, "running");
+    double bound = strchr(r->k->flags, 'f') && !value ? FLIP : r->b->node, d;
     char key[100];
-    double d;
 
     snprintf(key, sizeof(key), "%s.%s.%s", r->k->name, r->mode ? "train" : "eval", part);
     d = golden_distance(r->stored, key, part, a, n);
     if (d > r->worst)
         r->worst = d;
-    if (!(d <= r->b->node)) {
+    if (!(d <= bound)) {
         print_error("%s: %s is off by %.2e\n", r->b->title, key, d);
         r->n_bad++;
     }
