@@ -157,4 +157,5 @@ def main():
     print(f"{peak:.0f} {n / times[len(times) // 2]:.1f}")
 
 
-main()
+if __name__ == "__main__":
+    main()
