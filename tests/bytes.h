@@ -6,7 +6,7 @@
 
 struct bytes {
     unsigned char *p;
-    size_t n;
+    size_t n, room; /* room: of bytes that grow */
 };
 
 static inline struct bytes bytes_read(const char *path)

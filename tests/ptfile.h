@@ -10,9 +10,14 @@
 
 static inline void add(struct bytes *b, const void *p, size_t n)
 {
-    b->p = realloc(b->p, b->n + n + 1);
-    if (!b->p)
+    if (b->n + n >= b->room) {
+        b->room = 2 * (b->n + n) + 64;
+        b->p = realloc(b->p, b->room);
+    }
+    if (!b->p) {
         fail_msg("out of memory");
+        return;
+    }
     if (n)
         memcpy(b->p + b->n, p, n);
     b->n += n;

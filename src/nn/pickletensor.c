@@ -61,12 +61,12 @@ static int rebuild_tensor(struct ob_unpickler *u, const struct ob_pickle_value *
 
 static int rebuild_parameter(struct ob_unpickler *u, const struct ob_pickle_value *args)
 {
-    const struct ob_pickle_item *first = &u->k->item[args->first];
+    uint32_t tensor = args->n == 3 ? u->k->item[args->first].value : 0;
 
-    if (args->n != 3 || u->k->value[first->value].kind != OB_PICKLE_TENSOR)
+    if (u->k->value[tensor].kind != OB_PICKLE_TENSOR)
         return obi_un_bad(u, "a parameter that is not made of a tensor");
     u->depth -= 2;
-    return obi_un_push(u, first->value);
+    return obi_un_push(u, tensor);
 }
 
 int obi_un_reduce(struct ob_unpickler *u)
