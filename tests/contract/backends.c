@@ -191,6 +191,34 @@ static void fused_parts(void **state)
             }
 }
 
+/* 3 x 3 by Winograd's algorithm: maps that tiles of 4 x 4 and 8 x 8 do not fill, channels of every
+ * remainder. No ReLU and no pool: with so many shapes one would fall the other way. */
+static void winograd_shapes(void **state)
+{
+    static const int batches[] = { 1, 2, 3, 9 };
+    struct ob_rng r = ob_rng(5, OB_RNG_TEST, 0, 0);
+
+    (void)state;
+    for (int i = 0; i < 72; i++) {
+        struct shape s = { .channels = 3,
+                           .h = 8 + (int)ob_rng_below(&r, 12),
+                           .w = 8 + (int)ob_rng_below(&r, 12),
+                           .batch = batches[i / 2 % 4],
+                           .c = 1 + i % 17,
+                           .o = 1 + i * 5 % 16,
+                           .kernel = 3,
+                           .stride = 1 + i % 2,
+                           .pad = 1,
+                           .parts = STEM | (ob_rng_u32(&r) & (BIAS | NORM | SKIP | BRANCH)) };
+
+        if (i >= 64) { /* so many channels that tiles wait for the weight gradient */
+            s.c += 61;
+            s.o += 80;
+        }
+        check_shape(&s);
+    }
+}
+
 /* The shapes of the stems and of what goes past a block, on odd sizes too. */
 static void shapes_of_resnets(void **state)
 {
@@ -274,10 +302,11 @@ static void many_weights(void **state)
         { 3, 8, 9, 2, 40, 140, 5, 2, 2, STEM | BIAS },
         { 3, 8, 8, 3, 400, 360, 1, 1, 0, STEM | NORM | RELU | BRANCH | AVERAGE },
         { 3, 8, 8, 2, 400, 365, 1, 1, 0, STEM | BIAS | POOL },
+        { 3, 8, 9, 1, 0, 900, 7, 3, 3, NORM | RELU }, /* behind an image that fills no whole line */
     };
 
     (void)state;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         struct shape s = shapes[i];
 
         check_shape(&s);
@@ -664,6 +693,56 @@ static void divergence_shows(void **state)
     on_each(divergence);
 }
 
+/* Channels past the last, of an image or of a flattened map, keep nothing of a forward before. */
+static void recovery(const char *backend, const char *isa)
+{
+    struct ob_ctx *ctx = context(backend, isa, 2);
+    float *x = numbers((size_t)(3 * 3 * 11 * 11), 1, 0.4f, 0.3f);
+
+    for (int i = 0; i < 8; i++) {
+        struct ob_weights w[2];
+        struct ob_net *net;
+        struct ob_exec *e;
+        float logits[3 * 4];
+
+        if (i / 4) {
+            int y;
+
+            must(ob_net_begin(&net, "test", 3, 11, 11, 4, err));
+            y = ob_net_conv(net, "conv", ob_net_batchnorm(net, "bn", 1), 13, 3, 1, 1, 0,
+                            OB_INIT_KAIMING, 1);
+            y = ob_net_flatten(net, ob_net_relu(net, y));
+            ob_net_linear(net, "fc", y, 4, OB_INIT_UNIFORM);
+            must(ob_net_end(&net, y, err));
+        } else {
+            must(ob_net_new(&net, "mlp", 3, 11, 11, 4, err));
+        }
+        w[0] = weights_of(net, 3, 1);
+        w[1] = weights_of(net, 3, 2);
+        for (size_t k = 0; k < net->n_params; k++)
+            w[1].params[k] = NAN;
+        must(ob_exec_new(&e, ctx, net, 3, i & 1 ? OB_EXEC_TRAIN : 0, err));
+        must(ob_exec_forward(e, &w[0], x, 3, OB_MODE_EVAL, err));
+        memcpy(logits, e->logits, sizeof(logits));
+        must_fail(ob_exec_forward(e, &w[1], x, 3, i & 2 ? OB_MODE_TRAIN : OB_MODE_EVAL, err),
+                  OB_EDIVERGED, "finite");
+        must(ob_exec_forward(e, &w[0], x, 3, OB_MODE_EVAL, err));
+        assert_memory_equal(e->logits, logits, sizeof(logits));
+        ob_exec_free(e);
+        release_weights(&w[0]);
+        release_weights(&w[1]);
+        ob_net_free(net);
+    }
+    ob_free(x);
+    ob_ctx_free(ctx);
+}
+
+static void divergence_leaves_nothing(void **state)
+{
+    (void)state;
+    on_each(recovery);
+}
+
 /* Without memory a compile fails in words, at whichever allocation, and leaks nothing. */
 static void out_of_memory(void **state)
 {
@@ -734,6 +813,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolution_shapes),
         cmocka_unit_test(fused_parts),
+        cmocka_unit_test(winograd_shapes),
         cmocka_unit_test(many_weights),
         cmocka_unit_test(residual_block),
         cmocka_unit_test(ties),
@@ -747,6 +827,7 @@ int main(void)
         cmocka_unit_test(nothing_of_before_shows),
         cmocka_unit_test(inference_is_the_same),
         cmocka_unit_test(divergence_shows),
+        cmocka_unit_test(divergence_leaves_nothing),
         cmocka_unit_test(out_of_memory),
         cmocka_unit_test(instruction_sets),
         cmocka_unit_test(too_large),

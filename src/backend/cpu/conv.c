@@ -253,14 +253,15 @@ static void join_pair(void *arg, size_t i, int worker)
 
 /* ---- many weights: x and dy wait for all images, then pair after pair of planes ---- */
 
-static float *kept_x(struct exec *e, const struct conv *c, int image)
-{
-    return e->kept + (size_t)image * c->x_image;
-}
-
+/* Gradients first: the image of a dense convolution may end anywhere. */
 static float *kept_dy(struct exec *e, const struct conv *c, int image)
 {
-    return e->kept + (size_t)e->base.batch * c->x_image + (size_t)image * c->dy_image;
+    return e->kept + (size_t)image * c->dy_image;
+}
+
+static float *kept_x(struct exec *e, const struct conv *c, int image)
+{
+    return kept_dy(e, c, e->base.batch) + (size_t)image * c->x_image;
 }
 
 static void keep_group(void *arg, size_t i, int worker)

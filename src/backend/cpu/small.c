@@ -12,7 +12,7 @@ struct job {
     float *dx;
 };
 
-/* Raw or normalised images into planes; channels past the last stay zero. */
+/* Raw or normalised images into planes; channels past the last are zero already. */
 static void import_image(struct exec *e, int node, const struct ob_weights *w, size_t i)
 {
     const struct ob_net *net = e->base.net;
@@ -45,6 +45,10 @@ static void forward_image(void *arg, size_t i, int worker)
     float *out = z->x + i * z->image;
 
     (void)worker;
+    /* These write no channels past the last, where another value's may have been: even times
+     * zero, a NaN would show. */
+    if (to->c % 8 && (s->kind == FLATTEN || s->kind == IMPORT))
+        e->k->vec->fill(out, z->image, 0);
     switch (s->kind) {
     case RELU:
         e->k->vec->relu(out, x, z->image);
