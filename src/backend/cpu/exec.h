@@ -19,22 +19,34 @@ struct value {
     int slot; /* of the gradient, in inference of the activation; -1: none */
 };
 
-/* What Winograd's algorithm needs of a convolution; [0]: of the input, forwards, [1]: of the
- * output, backwards. `kept`: tiles of x and dy that wait, transformed, for the weight gradient. */
+/* What Winograd's algorithm needs of a convolution. `kept`: tiles of x and dy that wait, transformed,
+ * for the weight gradient. */
 struct wino {
     const struct ob_wino_kernels *k;
-    int *at[2]; /* point that a product adds to, that it reads */
     struct ob_wino_map x, y;
+    /* [0] forwards, [1] backwards to the data */
+    int *at[2]; /* by product: the point that it adds to, that it reads */
     struct ob_wino_filters filters[2];
     struct ob_gemm product[2];
-    struct ob_gemm_dw dw;
-    int tiles, block; /* of one image; of one product */
-    int slab, kept;   /* images whose tiles are kept; 0: those of one product, within a chunk */
-    size_t point[2];  /* floats of one point of a block, of kept tiles, of a weight gradient */
-    size_t kept_point[2], du_point;
     float *u[2]; /* transformed filters; NULL: in memory that all convolutions share */
+    /* floats of [0] one product of x, [1] one point of y: of a block, of kept tiles */
+    size_t point[2], kept_point[2];
+    struct ob_gemm_dw dw;
+    size_t du_point;  /* floats of one product of the weight gradient */
+    int tiles, block; /* of one image; of one product at once */
+    int slab, kept;   /* images whose tiles are kept; 0: those of one block, within a chunk */
     int32_t *tile_off, *plane_off, *k_off;
 };
+
+static inline size_t ob_wino_products(const struct wino *w)
+{
+    return (size_t)w->k->n_products;
+}
+
+static inline size_t ob_wino_points(const struct wino *w)
+{
+    return (size_t)w->k->n_points;
+}
 
 /* Geometry of a convolution, packed weights, and tables of offsets for `group` images. */
 struct conv {
@@ -144,7 +156,7 @@ int ob_conv_plan(struct conv **out, const struct ob_net *net, int node, int dens
                  struct ob_err *err); /* wino NULL: the general path only */
 void ob_conv_free(struct conv *c);
 
-/* winograd.c */
+/* winograd_plan.c */
 int ob_wino_suits(const struct ob_node *d, int dense);
 int ob_wino_plan(struct conv *c, const struct ob_wino_kernels *k, const struct ob_node *d,
                  const struct ob_node *x, int batch, struct ob_err *err);
@@ -153,6 +165,7 @@ size_t ob_wino_scratch(const struct wino *w); /* floats: of a worker, of filters
 size_t ob_wino_filter_floats(const struct wino *w, int back);
 size_t ob_wino_kept_floats(const struct wino *w);
 size_t ob_wino_gradient_floats(const struct wino *w, int n_chunks);
+/* winograd.c */
 void ob_wino_weights(struct exec *e, const struct conv *c, const float *params, int back);
 void ob_wino_product(struct exec *e, const struct conv *c, int back, float *to, const float *from,
                      int n_tiles, float *scratch, int add);

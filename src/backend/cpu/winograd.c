@@ -1,192 +1,19 @@
-/* winograd.c - 3 x 3 convolutions by Winograd's algorithm: plan, both ways, weights. */
+/*
+ * winograd.c - 3 x 3 convolutions by Winograd's algorithm, both ways.
+ *
+ * Forwards, a task takes a group of whole images, and of these a block of tiles at a time: the
+ * block is transformed (v, in the scratch), multiplied with the transformed filters product by
+ * product (m, behind it), and transformed back. Gradients of the input are the same with dy, turned
+ * filters and [1] for [0] in the plan.
+ *
+ * Gradients of the filters are products of transformed x and dy, summed over tiles. With many
+ * channels the tasks leave the tiles of a slab of images in e->kept, then each product is one task;
+ * with few, a task is a chunk of images with a gradient of its own, and these are added up at the end.
+ */
 #include <string.h>
 
 #include "backend/cpu/exec.h"
-#include "base/mem.h"
 #include "base/par.h"
-
-#define GROUP_TILES 32 /* of the images of one task */
-#define BLOCK_TILES 48 /* of one product, at most: what it needs stays in the second cache */
-#define SLAB_GROUPS 6  /* whose transforms wait for a weight gradient; with more it is slower */
-/* Channels x channels up to which the weight gradient of a chunk of images stays in the cache. */
-#define SMALL_FILTERS 4096
-
-/* ---- plan ---- */
-
-int ob_wino_suits(const struct ob_node *d, int dense)
-{
-    /* on maps of two pixels a tile costs what the nine taps do */
-    return !dense && d->op == OB_OP_CONV && d->kernel == 3 && d->stride <= 2 && d->pad == 1 &&
-           d->h > 2 && d->w > 2;
-}
-
-/* `tiled`: whose 4 x 4 pixels make a tile */
-static struct ob_wino_map map_of(const struct ob_node *d, int c, const struct ob_node *tiled)
-{
-    size_t row = 8 * (size_t)d->w, plane = row * (size_t)d->h;
-    int c8 = (c + 7) / 8;
-
-    return (struct ob_wino_map){ .h = d->h,
-                                 .w = d->w,
-                                 .c8 = c8,
-                                 .tiles_h = (tiled->h + 3) / 4,
-                                 .tiles_w = (tiled->w + 3) / 4,
-                                 .row = row,
-                                 .plane = plane,
-                                 .image = plane * (size_t)c8 };
-}
-
-static int multiple(int x, int of)
-{
-    return (x + of - 1) / of * of;
-}
-
-/* Floats of one point of transformed images; the rest keeps points out of each other's way in the
- * cache, where addresses 4096 apart compete. */
-static size_t point_of(const struct ob_wino_map *m, int n_tiles)
-{
-    return 8 * (size_t)m->c8 * (size_t)n_tiles + 16;
-}
-
-static void plan_sizes(struct conv *c, struct wino *w, int batch)
-{
-    int pieces, images;
-
-    w->tiles = w->x.tiles_h * w->x.tiles_w;
-    c->group = (GROUP_TILES + w->tiles - 1) / w->tiles;
-    pieces = (c->group * w->tiles + BLOCK_TILES - 1) / BLOCK_TILES;
-    w->block = multiple((c->group * w->tiles + pieces - 1) / pieces, 12);
-    if (w->filters[0].n_in * w->filters[0].n_out > SMALL_FILTERS)
-        w->slab = SLAB_GROUPS * c->group;
-    images = w->slab < batch ? w->slab : batch;
-    w->kept = w->slab ? images * w->tiles : w->block;
-    w->point[0] = point_of(&w->x, w->block);
-    w->point[1] = point_of(&w->y, w->block);
-    w->kept_point[0] = point_of(&w->x, w->kept);
-    w->kept_point[1] = point_of(&w->y, w->kept);
-    w->du_point = (size_t)((w->y.c8 + 1) / 2) * (size_t)w->filters[0].n_in * 16 + 16;
-}
-
-static size_t products(const struct wino *w)
-{
-    return (size_t)w->k->n_products;
-}
-
-static size_t points(const struct wino *w)
-{
-    return (size_t)w->k->n_points;
-}
-
-/* Rows of products fold to rows of points: those of the one tap of stride 2 lack the first point
- * forwards, the last one backwards. */
-static int plan_points(struct wino *w, struct ob_err *err)
-{
-    int side = w->k->stride == 1 ? 6 : 9, n = w->k->stride == 1 ? 6 : 5;
-
-    for (int back = 0; back < 2; back++) {
-        OB_TRY(ob_alloc(w->at[back], products(w), err));
-        for (int i = 0; i < w->k->n_products; i++) {
-            int a = i / side, b = i % side;
-
-            a -= a < n ? 0 : n - !back;
-            b -= b < n ? 0 : n - !back;
-            w->at[back][i] = a * n + b;
-        }
-    }
-    return OB_OK;
-}
-
-static void plan_filters(struct wino *w, int n_out, int n_in)
-{
-    size_t whole = 9 * (size_t)n_in;
-
-    w->filters[0] =
-        (struct ob_wino_filters){ .n_out = n_out, .n_in = n_in, .out_step = whole, .in_step = 9 };
-    w->filters[1] = (struct ob_wino_filters){
-        .n_out = n_in, .n_in = n_out, .out_step = 9, .in_step = whole, .flip = 1
-    };
-    for (int i = 0; i < 2; i++) {
-        struct ob_wino_filters *f = &w->filters[i];
-
-        f->point = (size_t)((f->n_out + 15) / 16) * (size_t)multiple(f->n_in, 8) * 16 + 16;
-    }
-}
-
-/* The products' operands are [plane][tile][8]. */
-static int plan_products(struct wino *w, struct ob_err *err)
-{
-    int n_in = w->filters[0].n_in;
-
-    OB_TRY(ob_alloc(w->tile_off, (size_t)w->kept + (size_t)w->block, err));
-    OB_TRY(ob_alloc(w->k_off, (size_t)n_in, err));
-    OB_TRY(ob_alloc(w->plane_off, (size_t)(w->x.c8 > w->y.c8 ? w->x.c8 : w->y.c8), err));
-    for (int t = 0; t < w->kept + w->block; t++)
-        w->tile_off[t] = 8 * t;
-    for (int b = 0; b < w->x.c8 || b < w->y.c8; b++)
-        w->plane_off[b] = 8 * w->block * b;
-    for (int k = 0; k < n_in; k++)
-        w->k_off[k] = k / 8 * 8 * w->kept + k % 8;
-    for (int i = 0; i < 2; i++)
-        w->product[i] = (struct ob_gemm){ .n_run = i ? w->y.c8 : w->x.c8,
-                                          .run = 8,
-                                          .n_out = i ? w->x.c8 : w->y.c8,
-                                          .out_plane = 8 * (size_t)w->block,
-                                          .run_off = w->plane_off,
-                                          .in_off = w->tile_off,
-                                          .out_off = w->tile_off };
-    w->dw = (struct ob_gemm_dw){ .n_k = n_in,
-                                 .n_out = w->y.c8,
-                                 .dy_plane = 8 * (size_t)w->kept,
-                                 .k_off = w->k_off,
-                                 .in_off = w->tile_off,
-                                 .dy_off = w->tile_off };
-    return OB_OK;
-}
-
-int ob_wino_plan(struct conv *c, const struct ob_wino_kernels *k, const struct ob_node *d,
-                 const struct ob_node *x, int batch, struct ob_err *err)
-{
-    OB_TRY(ob_alloc(c->wino, 1, err));
-    c->wino->k = k;
-    c->wino->x = map_of(x, x->c, d);
-    c->wino->y = map_of(d, d->c, d);
-    plan_filters(c->wino, d->c, x->c);
-    plan_sizes(c, c->wino, batch);
-    OB_TRY(plan_points(c->wino, err));
-    return plan_products(c->wino, err);
-}
-
-void ob_wino_free(struct wino *w)
-{
-    if (!w)
-        return;
-    ob_free(w->at[0]);
-    ob_free(w->at[1]);
-    ob_free(w->tile_off);
-    ob_free(w->k_off);
-    ob_free(w->plane_off);
-    ob_free(w);
-}
-
-size_t ob_wino_scratch(const struct wino *w)
-{
-    return products(w) * w->point[0] + points(w) * w->point[1];
-}
-
-size_t ob_wino_filter_floats(const struct wino *w, int back)
-{
-    return products(w) * w->filters[back].point;
-}
-
-size_t ob_wino_kept_floats(const struct wino *w)
-{
-    return w->slab ? products(w) * w->kept_point[0] + points(w) * w->kept_point[1] : 0;
-}
-
-size_t ob_wino_gradient_floats(const struct wino *w, int n_chunks)
-{
-    return products(w) * w->du_point * (size_t)(w->slab ? 1 : n_chunks);
-}
 
 /* ---- weights ---- */
 
@@ -219,13 +46,14 @@ void ob_wino_weights(struct exec *e, const struct conv *c, const float *params, 
         .e = e, .c = c, .from = weights_of(e, c, params), .to = u ? u : e->u, .back = back
     };
 
-    ob_par_for(threads_for(e->base.n_threads, products(c->wino) * f->point),
+    ob_par_for(threads_for(e->base.n_threads, ob_wino_products(c->wino) * f->point),
                (size_t)(f->n_out + 15) / 16, transform_pair, &j);
 }
 
 /* ---- forwards, and backwards to the data ---- */
 
-/* Products of the odd pixels alone come first. */
+/* The first product of a point is that of odd rows and odd columns, of which there is one for each
+ * point (see kernel_winograd_2.c); what the even ones give is added. */
 static int added_to(const struct wino *w, size_t p)
 {
     return w->k->stride == 2 && (p / 9 >= 5 || p % 9 >= 5);
@@ -238,7 +66,8 @@ void ob_wino_product(struct exec *e, const struct conv *c, int back, float *to, 
     const struct wino *w = c->wino;
     const struct ob_wino_map *in = back ? &w->y : &w->x, *out = back ? &w->x : &w->y;
     size_t plane = 8 * (size_t)w->block;
-    float *v = scratch, *m = scratch + (back ? points(w) : products(w)) * w->point[back];
+    float *v = scratch,
+          *m = scratch + (back ? ob_wino_points(w) : ob_wino_products(w)) * w->point[back];
     const float *u = w->u[back] ? w->u[back] : e->u;
     struct ob_gemm g = w->product[back];
 
@@ -246,7 +75,7 @@ void ob_wino_product(struct exec *e, const struct conv *c, int back, float *to, 
         int n = n_tiles - t < w->block ? n_tiles - t : w->block;
 
         w->k->input[back](v, w->point[back], plane, from, in, t, n);
-        for (size_t p = 0; p < products(w); p++) {
+        for (size_t p = 0; p < ob_wino_products(w); p++) {
             size_t at = (size_t)w->at[back][p], v_at = back ? at : p, m_at = back ? p : at;
 
             g.w = (float *)u + p * w->filters[back].point;
@@ -273,7 +102,7 @@ static void keep_tiles(const struct wino *w, float *kept, int at, const float *x
                        int tile, int n)
 {
     size_t plane = 8 * (size_t)w->kept;
-    float *kept_dy = kept + products(w) * w->kept_point[0];
+    float *kept_dy = kept + ob_wino_products(w) * w->kept_point[0];
 
     w->k->input[0](kept + 8 * at, w->kept_point[0], plane, x, &w->x, tile, n);
     w->k->gradient(kept_dy + 8 * at, w->kept_point[1], plane, dy, &w->y, tile, n);
@@ -282,7 +111,7 @@ static void keep_tiles(const struct wino *w, float *kept, int at, const float *x
 static void add_product(struct exec *e, const struct wino *w, float *du, const float *kept,
                         size_t p, int n_tiles)
 {
-    const float *dy = kept + products(w) * w->kept_point[0];
+    const float *dy = kept + ob_wino_products(w) * w->kept_point[0];
 
     e->k->conv->gemm_dw(&w->dw, du + p * w->du_point, kept + p * w->kept_point[0],
                         dy + (size_t)w->at[0][p] * w->kept_point[1], n_tiles);
@@ -347,10 +176,10 @@ static void back_chunk(void *arg, size_t i, int worker)
     const struct value *in = &e->value[c->in];
     int first = (int)i * j->per, end = first + j->per < e->n ? first + j->per : e->n;
     int per = group_images(c, e->n);
-    float *du = e->du + i * products(w) * w->du_point;
+    float *du = e->du + i * ob_wino_products(w) * w->du_point;
     float *scratch = e->scratch + (size_t)worker * e->scratch_worker;
 
-    memset(du, 0, sizeof(float) * products(w) * w->du_point);
+    memset(du, 0, sizeof(float) * ob_wino_products(w) * w->du_point);
     for (; first < end; first += per) {
         int n = end - first < per ? end - first : per, tiles = n * w->tiles;
         const float *dy = back_group(j, first, n, worker);
@@ -359,7 +188,7 @@ static void back_chunk(void *arg, size_t i, int worker)
             int most = tiles - t < w->block ? tiles - t : w->block;
 
             keep_tiles(w, scratch, 0, in->x + (size_t)first * in->image, dy, t, most);
-            for (size_t p = 0; p < products(w); p++)
+            for (size_t p = 0; p < ob_wino_products(w); p++)
                 add_product(e, w, du, scratch, p, most);
         }
     }
@@ -373,7 +202,7 @@ static void join_point(void *arg, size_t i, int worker)
 
     (void)worker;
     for (int first = j->per, n = 1; first < j->e->n; first += j->per, n++)
-        j->e->k->vec->axpy(du, du + (size_t)n * products(w) * w->du_point, w->du_point, 1);
+        j->e->k->vec->axpy(du, du + (size_t)n * ob_wino_products(w) * w->du_point, w->du_point, 1);
 }
 
 static void finish_pair(void *arg, size_t i, int worker)
@@ -415,14 +244,14 @@ void ob_wino_backward(struct exec *e, struct step *s, const struct ob_weights *w
     for (; slab && j.first < e->n; j.first = j.end) {
         j.end = j.first + slab < e->n ? j.first + slab : e->n;
         ob_par_for(threads, (size_t)((j.end - j.first + per - 1) / per), slab_group, &j);
-        ob_par_for(threads, products(c->wino), slab_point, &j);
+        ob_par_for(threads, ob_wino_products(c->wino), slab_point, &j);
     }
     if (!slab) {
         ob_par_for(threads, (size_t)((e->n + j.per - 1) / j.per), back_chunk, &j);
-        ob_par_for(threads_for(threads, products(c->wino) * c->wino->du_point), products(c->wino),
-                   join_point, &j);
+        ob_par_for(threads_for(threads, ob_wino_products(c->wino) * c->wino->du_point),
+                   ob_wino_products(c->wino), join_point, &j);
     }
-    ob_par_for(threads_for(threads, products(c->wino) * c->wino->du_point),
+    ob_par_for(threads_for(threads, ob_wino_products(c->wino) * c->wino->du_point),
                (size_t)(c->wino->y.c8 + 1) / 2, finish_pair, &j);
     if (c->bias)
         finish_bias(&j);
