@@ -2,6 +2,7 @@
 #ifndef TESTS_COMMON_H
 #define TESTS_COMMON_H
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,6 +52,17 @@ static inline const char *scratch_file(char *out, size_t room, const char *name)
 {
     snprintf(out, room, "%s/%s", scratch(), name);
     return out;
+}
+static inline int scratch_count(void) /* what is in it; only differences mean something */
+{
+    DIR *d = opendir(scratch());
+    int n = 0;
+
+    assert_non_null(d);
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
 }
 
 #endif

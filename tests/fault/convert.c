@@ -1,6 +1,5 @@
 /* convert.c - the n-th allocation or write fails while a model comes in or goes out: a status with a
  * sentence, nothing half written, nothing left in memory (the sanitizer looks). */
-#include <dirent.h>
 
 #include "base/io.h"
 #include "base/mem.h"
@@ -10,18 +9,6 @@
 static struct ob_ctx ctx;
 static const char *const sample[] = { "tests/golden/pt/nested.pth", "tests/golden/pt/views.pt" };
 static const char *const ending[] = { ".pt", ".onnx", ".safetensors" };
-
-static int count_files(void)
-{
-    DIR *d = opendir(scratch());
-    int n = 0;
-
-    assert_non_null(d);
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
-}
 
 static void no_memory_in(void **state)
 {
@@ -54,7 +41,7 @@ static void no_memory_out(void **state)
     must(ob_model_new(&m, &ctx, "resnet20,width=0.1", 3, 16, 16, 10, 1, err));
     for (size_t i = 0; i < 3; i++) {
         char path[150];
-        int before = count_files();
+        int before = scratch_count();
 
         snprintf(path, sizeof(path), "%s/m%s", scratch(), ending[i]);
         for (size_t n = 1;; n++) {
@@ -68,9 +55,9 @@ static void no_memory_out(void **state)
                 break;
             if (rc != OB_ENOMEM || !e.msg[0])
                 fail_msg("%s, allocation %zu: status %d, '%s'", ending[i], n, rc, e.msg);
-            assert_int_equal(count_files(), before);
+            assert_int_equal(scratch_count(), before);
         }
-        assert_int_equal(count_files(), before + 1);
+        assert_int_equal(scratch_count(), before + 1);
     }
     ob_model_free(m);
 }

@@ -2,26 +2,12 @@
  * one, and nothing is left beside it. The same for allocations while reading. */
 #include "common.h"
 
-#include <dirent.h>
-
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/npy.h"
 #include "data/data.h"
 
 #define N_BIG 200000
-
-static int count_files(void)
-{
-    DIR *d = opendir(scratch());
-    int n = 0;
-
-    assert_non_null(d);
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
-}
 
 static int put_text(const char *path, struct ob_err *err)
 {
@@ -86,11 +72,11 @@ static int break_io(put_fn *put)
         int rc;
 
         must(ob_file_write(path, "old text", 8, err));
-        files = count_files();
+        files = scratch_count();
         obi_io_fail_at(n);
         rc = put(path, &e);
         obi_io_fail_at(0);
-        assert_int_equal(count_files(), files);
+        assert_int_equal(scratch_count(), files);
         if (!rc) {
             assert_false(is_old(path));
             return (int)n - 1;

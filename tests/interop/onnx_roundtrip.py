@@ -10,7 +10,6 @@ onnxruntime, and PYTHONPATH=DIR.
 import json
 import os
 import struct
-import subprocess
 import sys
 import tempfile
 
@@ -21,6 +20,7 @@ try:
 except ImportError as e:
     print(f"skipped: {e}")
     sys.exit(77)
+from program import oubli, write_data
 
 NETWORKS = [
     ("resnet18,width=0.125", (3, 32, 32), 10),
@@ -34,23 +34,6 @@ NETWORKS = [
     ("cnn,width=0.5", (1, 9, 17), 2),
     ("mlp", (1, 12, 8), 3),
 ]
-PROGRAM = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("OB_PROGRAM", "build/oubli")
-
-
-def oubli(*args):
-    done = subprocess.run([PROGRAM, *args], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{PROGRAM} {' '.join(args)}: exit {done.returncode}\n{done.stderr}")
-
-
-def write_data(folder, shape, classes):
-    rng = np.random.RandomState(3)
-    os.makedirs(folder)
-    for part, n in (("train", 40), ("test", 10)):
-        x = rng.randint(0, 256, (n,) + shape[1:] + shape[:1]).astype(np.uint8)
-        np.save(os.path.join(folder, f"x_{part}.npy"), x)
-        np.save(os.path.join(folder, f"y_{part}.npy"), np.arange(n) % classes)
-    return (x.astype(np.float32) / 255).transpose(0, 3, 1, 2)
 
 
 def enliven(path):
@@ -77,7 +60,7 @@ def run(path, x):
 
 
 def check(folder, arch, shape, classes):
-    x = write_data(os.path.join(folder, "data"), shape, classes)
+    x = write_data(os.path.join(folder, "data"), shape, classes, 40, 10)
     data, model = "npy:" + os.path.join(folder, "data"), os.path.join(folder, "m.safetensors")
     out = os.path.join(folder, "m.onnx")
     oubli("train", "--data", data, "--arch", arch, "-o", model, "--epochs", "2", "--batch", "20",

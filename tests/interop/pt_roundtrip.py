@@ -9,7 +9,6 @@ every way that people save them. Exit 77: this Python has no PyTorch.
 """
 
 import os
-import subprocess
 import sys
 import tempfile
 from collections import OrderedDict
@@ -21,6 +20,7 @@ except ImportError as e:
     print(f"skipped: {e}")
     sys.exit(77)
 import torch_models
+from program import oubli, write_data
 
 NETWORKS = [
     ("resnet18", (3, 32, 32), 10),
@@ -33,25 +33,6 @@ NETWORKS = [
     ("cnn,width=0.5", (1, 9, 17), 2),
     ("mlp", (1, 12, 8), 3),
 ]
-PROGRAM = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("OB_PROGRAM", "build/oubli")
-
-
-def oubli(*args):
-    done = subprocess.run([PROGRAM, *args], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{PROGRAM} {' '.join(args)}: exit {done.returncode}\n{done.stderr}")
-    return done
-
-
-def write_data(folder, shape, classes):
-    """Random images; returns the test images as the program sees them, 0..1, N-C-H-W."""
-    rng = np.random.RandomState(3)
-    os.makedirs(folder)
-    for part, n in (("train", 20), ("test", 10)):
-        x = rng.randint(0, 256, (n,) + shape[1:] + shape[:1]).astype(np.uint8)
-        np.save(os.path.join(folder, f"x_{part}.npy"), x)
-        np.save(os.path.join(folder, f"y_{part}.npy"), np.arange(n) % classes)
-    return torch.from_numpy(x.astype(np.float32) / 255).permute(0, 3, 1, 2)
 
 
 def make(arch, shape, classes):
@@ -78,7 +59,7 @@ def logits(model, x):
 class Case:
     def __init__(self, folder, arch, shape, classes):
         self.folder, self.arch, self.shape, self.classes = folder, arch, shape, classes
-        self.x = write_data(self.path("data"), shape, classes)
+        self.x = torch.from_numpy(write_data(self.path("data"), shape, classes, 20, 10))
         self.model = make(arch, shape, classes)
         self.size = ["--size", f"{shape[1]}x{shape[2]}"]
 

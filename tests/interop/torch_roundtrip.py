@@ -9,7 +9,6 @@ and must give the logits and embeddings that `predict` wrote; then PyTorch makes
 """
 
 import os
-import subprocess
 import sys
 import tempfile
 
@@ -20,6 +19,7 @@ except ImportError as e:
     print(f"skipped: {e}")
     sys.exit(77)
 import torch_models
+from program import oubli, write_data
 
 CASES = [
     ("cnn", (3, 16, 20), 4),
@@ -35,28 +35,10 @@ CASES = [
     ("vgg16,width=0.125", (1, 32, 48), 6),  # a map of 2 x 3 averaged to 2 x 2
     ("vgg16,head=lth,width=0.125", (3, 28, 28), 3),
 ]
-PROGRAM = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("OB_PROGRAM", "build/oubli")
-
-
-def run(*args):
-    done = subprocess.run([PROGRAM, *args], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{PROGRAM} {' '.join(args)}: exit {done.returncode}\n{done.stderr}")
-
-
-def write_data(folder, shape, classes):
-    """Random images; returns the test images as the program sees them, 0..1, N-C-H-W."""
-    rng = np.random.RandomState(3)
-    os.makedirs(folder)
-    for part, n in (("train", 64), ("test", 16)):
-        x = rng.randint(0, 256, (n,) + shape[1:] + shape[:1]).astype(np.uint8)
-        np.save(os.path.join(folder, f"x_{part}.npy"), x)
-        np.save(os.path.join(folder, f"y_{part}.npy"), np.arange(n) % classes)
-    return torch.from_numpy(x.astype(np.float32) / 255).permute(0, 3, 1, 2)
 
 
 def predict(data, model, out, *more):
-    run("predict", "--data", data, "--model", model, "--split", "test", "-o", out, *more)
+    oubli("predict", "--data", data, "--model", model, "--split", "test", "-o", out, *more)
     return np.load(out)
 
 
@@ -68,10 +50,10 @@ def compare(what, ours, theirs):
 
 
 def check(folder, arch, shape, classes):
-    x = write_data(os.path.join(folder, "data"), shape, classes)
+    x = torch.from_numpy(write_data(os.path.join(folder, "data"), shape, classes, 64, 16))
     data, path = "npy:" + os.path.join(folder, "data"), os.path.join(folder, "m.safetensors")
-    run("train", "--data", data, "--arch", arch, "-o", path, "--epochs", "2", "--batch", "16",
-        "--lr", "0.01", "--seed", "1")
+    oubli("train", "--data", data, "--arch", arch, "-o", path, "--epochs", "2", "--batch", "16",
+          "--lr", "0.01", "--seed", "1")
     metadata, tensors = torch_models.read(path)
     assert metadata["arch"] == arch and metadata["classes"] == str(classes)
     model = torch_models.make(arch, shape, classes).eval()

@@ -1,7 +1,6 @@
 /* u_io.c - reading with a limit, unpacking with a limit, writing whole or not at all. */
 #include "common.h"
 
-#include <dirent.h>
 #include <lzma.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -174,18 +173,6 @@ static void takes_within_bounds(void **state)
     assert_true(c == 0x200000001);
 }
 
-static int count_files(void)
-{
-    DIR *d = opendir(scratch());
-    int n = 0;
-
-    assert_non_null(d);
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
-}
-
 static void writer(void **state)
 {
     char path[200], long_text[2000];
@@ -209,11 +196,11 @@ static void writer(void **state)
     assert_memory_equal(f.data + 2006, "z 7", 3);
     ob_file_release(&f);
 
-    before = count_files();
+    before = scratch_count();
     must(ob_writer_open(&w, path, err));
     ob_write(w, "new", 3);
     ob_writer_drop(w);
-    assert_int_equal(count_files(), before);
+    assert_int_equal(scratch_count(), before);
     must(ob_file_read(&f, path, 5000, false, err));
     assert_int_equal(f.n, 2009);
     ob_file_release(&f);
