@@ -96,6 +96,22 @@ static void winograd_shapes(void **state)
     }
 }
 
+/* Maps that are one tile, with and without the slab; a map of one row is on the general path. */
+static void small_maps(void **state)
+{
+    static const int sides[][2] = { { 2, 2 }, { 1, 2 }, { 2, 1 }, { 1, 1 }, { 2, 5 } };
+    static const int channels[][2] = { { 3, 20 }, { 8, 8 }, { 61, 90 } };
+
+    (void)state;
+    for (int i = 0; i < 15; i++) {
+        const int *side = sides[i % 5], *c = channels[i / 5];
+        struct shape s = { 3, side[0], side[1], 2 + 31 * (i % 2), c[0], c[1], 3, 1, 1, STEM };
+
+        s.parts |= i % 3 ? SKIP : BIAS;
+        check_shape(&s);
+    }
+}
+
 /* The shapes of the stems and of what goes past a block, on odd sizes too. */
 static void shapes_of_resnets(void **state)
 {
@@ -158,9 +174,13 @@ static void ties(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(convolution_shapes), cmocka_unit_test(fused_parts),
-        cmocka_unit_test(winograd_shapes),    cmocka_unit_test(shapes_of_resnets),
-        cmocka_unit_test(many_weights),       cmocka_unit_test(ties),
+        cmocka_unit_test(convolution_shapes),
+        cmocka_unit_test(fused_parts),
+        cmocka_unit_test(small_maps),
+        cmocka_unit_test(winograd_shapes),
+        cmocka_unit_test(shapes_of_resnets),
+        cmocka_unit_test(many_weights),
+        cmocka_unit_test(ties),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

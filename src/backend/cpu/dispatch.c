@@ -6,8 +6,8 @@
 #define TABLE(name)                                                                                \
     {                                                                                              \
 #name, &ob_conv_kernels_##name,                                                            \
-            { &ob_wino_kernels_##name, &ob_wino_kernels_2_##name }, &ob_norm_kernels_##name,       \
-              &ob_pool_kernels_##name, &ob_vec_kernels_##name                                      \
+            { &ob_wino_kernels_##name, &ob_wino_kernels_2_##name, &ob_wino_kernels_small_##name }, \
+              &ob_norm_kernels_##name, &ob_pool_kernels_##name, &ob_vec_kernels_##name             \
     }
 
 /* The best first; the build says which there are. */

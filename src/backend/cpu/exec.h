@@ -40,12 +40,12 @@ struct wino {
 
 static inline size_t ob_wino_products(const struct wino *w)
 {
-    return (size_t)w->k->n_products;
+    return (size_t)(w->k->side[0] * w->k->side[0]);
 }
 
 static inline size_t ob_wino_points(const struct wino *w)
 {
-    return (size_t)w->k->n_points;
+    return (size_t)(w->k->side[1] * w->k->side[1]);
 }
 
 /* Geometry of a convolution, packed weights, and tables of offsets for `group` images. */
@@ -157,7 +157,7 @@ int ob_conv_plan(struct conv **out, const struct ob_net *net, int node, int dens
 void ob_conv_free(struct conv *c);
 
 /* winograd_plan.c */
-int ob_wino_suits(const struct ob_node *d, int dense);
+int ob_wino_suits(const struct ob_node *d, int dense); /* enum ob_wino_variant; -1: none */
 int ob_wino_plan(struct conv *c, const struct ob_wino_kernels *k, const struct ob_node *d,
                  const struct ob_node *x, int batch, struct ob_err *err);
 void ob_wino_free(struct wino *w);

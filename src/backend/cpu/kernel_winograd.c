@@ -95,9 +95,7 @@ static void filters_back(float *dw, const struct ob_wino_filters *f, const float
 }
 
 const struct ob_wino_kernels OB_K(ob_wino_kernels) = {
-    .stride = 1,
-    .n_products = 36,
-    .n_points = 36,
+    .side = { 6, 6 },
     .input = { input, input },
     .output = { output, output },
     .gradient = gradient,

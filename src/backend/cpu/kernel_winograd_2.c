@@ -144,9 +144,7 @@ static void filters_back(float *dw, const struct ob_wino_filters *f, const float
 }
 
 const struct ob_wino_kernels OB_K(ob_wino_kernels_2) = {
-    .stride = 2,
-    .n_products = 81,
-    .n_points = 25,
+    .side = { 9, 5 },
     .input = { input, back_input },
     .output = { output, back_output },
     .gradient = gradient,

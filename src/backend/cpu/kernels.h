@@ -51,9 +51,9 @@ struct ob_conv_kernels {
 };
 
 /*
- * Winograd's algorithm: a convolution of 3 x 3 with padding 1 as n_products matrix products of
- * transformed tiles, of 4 x 4 outputs each, whose sums stand at n_points points. Products are
- * numbered a * side + b by rows and columns, points likewise. Transformed images are [product or
+ * Winograd's algorithm: a convolution of 3 x 3 with padding 1 as so many matrix products of
+ * transformed tiles, of 4 x 4 outputs each (or the whole small map), whose sums stand at so many
+ * points. Products are numbered a * side + b by rows and columns, points likewise. Transformed images are [product or
  * point][plane][tile][8], with the strides given; tiles are counted over images, rows, columns.
  */
 struct ob_wino_map { /* images that are read or written */
@@ -69,8 +69,11 @@ struct ob_wino_filters {
     size_t point;
 };
 
+/* small: stride 1 on maps of at most 2 x 2 */
+enum ob_wino_variant { OB_WINO, OB_WINO_2, OB_WINO_SMALL, OB_WINO_VARIANTS };
+
 struct ob_wino_kernels {
-    int stride, n_products, n_points;
+    int side[2]; /* products, points of a row; of a tile, their squares */
     /* forwards: x to products, points to y; backwards: dy to points, products to dx.
      * bias: c8 * 8 floats or NULL; add: to what is in y */
     void (*input[2])(float *v, size_t point, size_t plane, const float *x,
@@ -144,7 +147,7 @@ struct ob_vec_kernels { /* n floats each */
 struct ob_kernels {
     const char *isa;
     const struct ob_conv_kernels *conv;
-    const struct ob_wino_kernels *wino[2]; /* by stride, from 1 on */
+    const struct ob_wino_kernels *wino[OB_WINO_VARIANTS];
     const struct ob_norm_kernels *norm;
     const struct ob_pool_kernels *pool;
     const struct ob_vec_kernels *vec;
@@ -152,7 +155,8 @@ struct ob_kernels {
 
 #define OB_KERNELS(isa)                                                                            \
     extern const struct ob_conv_kernels ob_conv_kernels_##isa;                                     \
-    extern const struct ob_wino_kernels ob_wino_kernels_##isa, ob_wino_kernels_2_##isa;            \
+    extern const struct ob_wino_kernels ob_wino_kernels_##isa, ob_wino_kernels_2_##isa,            \
+        ob_wino_kernels_small_##isa;                                                               \
     extern const struct ob_norm_kernels ob_norm_kernels_##isa;                                     \
     extern const struct ob_pool_kernels ob_pool_kernels_##isa;                                     \
     extern const struct ob_vec_kernels ob_vec_kernels_##isa;

@@ -224,7 +224,7 @@ int ob_conv_plan(struct conv **out, const struct ob_net *net, int node, int dens
 {
     struct ob_node d = net->node[node];
     struct conv *c;
-    int rc;
+    int rc, variant;
 
     *out = NULL;
     if (d.op == OB_OP_LINEAR) { /* the same thing on a map of one pixel */
@@ -235,9 +235,10 @@ int ob_conv_plan(struct conv **out, const struct ob_net *net, int node, int dens
     c->node = node;
     c->in = d.in[0];
     c->dense = dense;
+    variant = ob_wino_suits(&d, dense);
     c->group = max_int(1, (GROUP_PIXELS + d.h * d.w - 1) / (d.h * d.w));
-    if (wino && ob_wino_suits(&d, dense))
-        rc = plan_wino(c, wino[d.stride - 1], &d, &net->node[c->in], batch, err);
+    if (wino && variant >= 0)
+        rc = plan_wino(c, wino[variant], &d, &net->node[c->in], batch, err);
     else
         rc = plan(c, &d, &net->node[c->in], need_dx, err);
     if (rc) {

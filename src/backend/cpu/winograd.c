@@ -52,11 +52,13 @@ void ob_wino_weights(struct exec *e, const struct conv *c, const float *params, 
 
 /* ---- forwards, and backwards to the data ---- */
 
-/* The first product of a point is that of odd rows and odd columns, of which there is one for each
- * point (see kernel_winograd_2.c); what the even ones give is added. */
+/* With more products than points, the first one of a point is that of odd rows and odd columns, of
+ * which there is one for each (see kernel_winograd_2.c); what the even ones give is added. */
 static int added_to(const struct wino *w, size_t p)
 {
-    return w->k->stride == 2 && (p / 9 >= 5 || p % 9 >= 5);
+    size_t side = (size_t)w->k->side[0], n = (size_t)w->k->side[1];
+
+    return p / side >= n || p % side >= n;
 }
 
 /* to = from * filters, of n_tiles tiles from the first images on. */

@@ -10,9 +10,15 @@
 
 int ob_wino_suits(const struct ob_node *d, int dense)
 {
-    /* on maps of two pixels a tile costs what the nine taps do */
-    return !dense && d->op == OB_OP_CONV && d->kernel == 3 && d->stride <= 2 && d->pad == 1 &&
-           d->h > 2 && d->w > 2;
+    int large = d->h > 2 && d->w > 2; /* else a tile of 4 x 4 costs what the nine taps do */
+
+    if (dense || d->op != OB_OP_CONV || d->kernel != 3 || d->pad != 1 || d->stride > 2)
+        return -1;
+    if (d->stride == 2)
+        return large ? OB_WINO_2 : -1;
+    if (d->h <= 2 && d->w <= 2)
+        return OB_WINO_SMALL;
+    return large ? OB_WINO : -1;
 }
 
 /* `tiled`: whose 4 x 4 pixels make a tile */
@@ -62,15 +68,15 @@ static void plan_sizes(struct conv *c, struct wino *w, int batch)
     w->du_point = (size_t)((w->y.c8 + 1) / 2) * (size_t)w->filters[0].n_in * 16 + 16;
 }
 
-/* Rows of products fold to rows of points: those of the one tap of stride 2 lack the first point
+/* Rows of products fold to rows of points: with stride 2, those of the one tap lack the first point
  * forwards, the last one backwards. */
 static int plan_points(struct wino *w, struct ob_err *err)
 {
-    int side = w->k->stride == 1 ? 6 : 9, n = w->k->stride == 1 ? 6 : 5;
+    int side = w->k->side[0], n = w->k->side[1];
 
     for (int back = 0; back < 2; back++) {
         OB_TRY(ob_alloc(w->at[back], ob_wino_products(w), err));
-        for (int i = 0; i < w->k->n_products; i++) {
+        for (int i = 0; i < side * side; i++) {
             int a = i / side, b = i % side;
 
             a -= a < n ? 0 : n - !back;
