@@ -89,17 +89,8 @@ static int make_conv(struct compiler *k, struct step *s, int node, struct ob_err
     c = s->conv;
     if (d->bias >= 0)
         OB_TRY(ask(k, &c->bias, 8 * (size_t)((d->c + 7) / 8), err));
-    if (c->wino)
-        return k->e->base.flags & OB_EXEC_TRAIN
-                   ? OB_OK
-                   : ask(k, &c->wino->u[0], ob_wino_filter_floats(c->wino, 0), err);
-    OB_TRY(
-        ask(k, &c->fwd.w, (size_t)((c->fwd.n_out + 1) / 2 * c->fwd.n_run * c->fwd.run) * 16, err));
-    for (int p = 0; p < c->n_back; p++) {
-        struct ob_gemm *g = &c->back[p];
-
-        OB_TRY(ask(k, &g->w, (size_t)((g->n_out + 1) / 2 * g->n_run * g->run) * 16, err));
-    }
+    if (!(k->e->base.flags & OB_EXEC_TRAIN))
+        OB_TRY(ask(k, &c->filters[0], ob_conv_filters(c, 0), err));
     return c->dense ? ob_ask_images(k, &c->packed, c->x_image, err) : OB_OK;
 }
 
@@ -219,7 +210,7 @@ static int plan_rest(struct compiler *k, struct ob_err *err)
 {
     struct exec *e = k->e;
     const struct ob_net *net = k->net;
-    size_t y = 0, dw = 0, u = 0, kept = 0, du = 0, c8 = 1, per = 0;
+    size_t y = 0, dw = 0, filters = 0, kept = 0, du = 0, c8 = 1, per = 0;
     int n_chunks = e->base.batch < OB_CHUNKS ? e->base.batch : OB_CHUNKS;
 
     for (int i = 0; i < e->n_step; i++) {
@@ -230,6 +221,8 @@ static int plan_rest(struct compiler *k, struct ob_err *err)
         e->scratch_x = larger(e->scratch_x,
                               c->pad_x && !c->dense ? (size_t)c->group * c->x_image : 0);
         y = larger(y, (size_t)c->group * larger(c->dy_image, e->value[c->node].image));
+        for (int back = 0; back < 2; back++)
+            filters = larger(filters, ob_conv_filters(c, back));
         if (!c->wino) {
             dw = larger(dw, c->n_dw * (size_t)(ob_conv_by_pair(c) ? 1 : n_chunks));
             if (ob_conv_by_pair(c))
@@ -237,8 +230,6 @@ static int plan_rest(struct compiler *k, struct ob_err *err)
             continue;
         }
         e->scratch_x = larger(e->scratch_x, ob_wino_scratch(c->wino));
-        for (int back = 0; back < 2; back++)
-            u = larger(u, ob_wino_filter_floats(c->wino, back));
         kept = larger(kept, ob_wino_kept_floats(c->wino));
         du = larger(du, ob_wino_gradient_floats(c->wino, n_chunks));
     }
@@ -249,7 +240,7 @@ static int plan_rest(struct compiler *k, struct ob_err *err)
     OB_TRY(ask(k, &e->scratch, e->scratch_worker * (size_t)e->base.n_threads, err));
     if (e->base.flags & OB_EXEC_TRAIN) {
         OB_TRY(ask(k, &e->dw, dw, err));
-        OB_TRY(ask(k, &e->u, u, err));
+        OB_TRY(ask(k, &e->filters, filters, err));
         OB_TRY(ask(k, &e->kept, kept, err));
         OB_TRY(ask(k, &e->du, du, err));
     }
@@ -260,6 +251,31 @@ static int plan_rest(struct compiler *k, struct ob_err *err)
     if (k->bytes)
         *k->bytes += per * sizeof(double);
     return k->bytes ? OB_OK : ob_alloc(e->part, per, err);
+}
+
+/* The arena has been given out: what points into its pieces. */
+static void place(struct exec *e)
+{
+    int train = e->base.flags & OB_EXEC_TRAIN;
+
+    for (int i = 0; i < e->base.net->n_nodes; i++) {
+        struct value *v = &e->value[i];
+
+        if (v->slot >= 0)
+            *(train ? &v->g : &v->x) = e->slot[v->slot];
+    }
+    for (int i = 0; i < e->n_step; i++) {
+        struct conv *c = e->step[i].conv;
+        size_t at = 0;
+
+        if (!c)
+            continue;
+        if (train)
+            c->filters[0] = c->filters[1] = e->filters;
+        c->fwd.w = c->filters[0];
+        for (int p = 0; p < c->n_back; at += ob_gemm_filters(&c->back[p++]))
+            c->back[p].w = c->filters[1] + at;
+    }
 }
 
 static int compile(struct compiler *k, struct ob_err *err)
@@ -273,12 +289,8 @@ static int compile(struct compiler *k, struct ob_err *err)
     OB_TRY(plan_values(k, err));
     OB_TRY(plan_rest(k, err));
     OB_TRY(give(k, err));
-    for (int i = 0; i < k->net->n_nodes; i++) {
-        struct value *v = &e->value[i];
-
-        if (v->slot >= 0)
-            *(e->base.flags & OB_EXEC_TRAIN ? &v->g : &v->x) = e->slot[v->slot];
-    }
+    if (!k->bytes)
+        place(e);
     e->base.logits = e->logits;
     e->base.features = e->features;
     return OB_OK;

@@ -12,12 +12,12 @@ struct job {
     int per; /* images of a task */
 };
 
-/* ---- weights into the kernels' layout, once per set of weights and direction ---- */
+/* ---- weights into the kernels' layout, once per set of weights, in training before each use ---- */
 
 struct pack_job {
     struct exec *e;
-    const float *params;
-    int back;
+    const struct ob_gemm *g;
+    const float *from;
 };
 
 static int n_pairs(const struct ob_gemm *g)
@@ -25,42 +25,43 @@ static int n_pairs(const struct ob_gemm *g)
     return (g->n_out + 1) / 2;
 }
 
-static void pack_step(void *arg, size_t i, int worker)
+static void pack_pair(void *arg, size_t i, int worker)
 {
     struct pack_job *j = arg;
-    const struct ob_net *net = j->e->base.net;
-    struct conv *c = j->e->step[i].conv;
-    const struct ob_node *d;
 
     (void)worker;
-    if (!c)
-        return;
-    d = &net->node[c->node];
-    if (!j->back && c->bias)
-        memcpy(c->bias, view_of(net, j->params, d->bias), sizeof(float) * (size_t)d->c);
+    j->e->k->conv->pack_weights(j->g, j->from, (int)i);
+}
+
+static void pack(struct exec *e, struct conv *c, const float *params, int back)
+{
+    const struct ob_net *net = e->base.net;
+    const struct ob_node *d = &net->node[c->node];
+
+    if (!back && c->bias)
+        memcpy(c->bias, view_of(net, params, d->bias), sizeof(float) * (size_t)d->c);
     if (c->wino) {
-        if (c->wino->u[j->back])
-            ob_wino_weights(j->e, c, j->params, j->back);
+        ob_wino_weights(e, c, params, back);
         return;
     }
-    for (int p = 0; p < (j->back ? c->n_back : 1); p++) {
-        const struct ob_gemm *g = j->back ? &c->back[p] : &c->fwd;
+    for (int p = 0; p < (back ? c->n_back : 1); p++) {
+        const struct ob_gemm *g = back ? &c->back[p] : &c->fwd;
+        struct pack_job j = { e, g, view_of(net, params, d->weight) };
 
-        for (int b = 0; b < n_pairs(g); b++)
-            j->e->k->conv->pack_weights(g, view_of(net, j->params, d->weight), b);
+        ob_par_for(threads_for(e->base.n_threads, ob_gemm_filters(g)), (size_t)n_pairs(g),
+                   pack_pair, &j);
     }
 }
 
-void ob_conv_pack(struct exec *e, const struct ob_weights *w, int back)
+void ob_conv_pack(struct exec *e, const struct ob_weights *w)
 {
-    struct pack_job j = { e, w->params, back };
-
-    if (e->stamp[back] == w->stamp && e->params[back] == w->params)
+    if (e->base.flags & OB_EXEC_TRAIN || (e->stamp == w->stamp && e->params == w->params))
         return;
-    ob_par_for(threads_for(e->base.n_threads, e->base.net->n_params), (size_t)e->n_step, pack_step,
-               &j);
-    e->stamp[back] = w->stamp;
-    e->params[back] = w->params;
+    for (int i = 0; i < e->n_step; i++)
+        if (e->step[i].conv)
+            pack(e, e->step[i].conv, w->params, 0);
+    e->stamp = w->stamp;
+    e->params = w->params;
 }
 
 /* ---- forwards ---- */
@@ -144,8 +145,8 @@ void ob_conv_forward(struct exec *e, struct step *s, const struct ob_weights *w)
 
     if (s->norm)
         ob_norm_begin(e, s->norm, w);
-    if (s->conv->wino && !s->conv->wino->u[0])
-        ob_wino_weights(e, s->conv, w->params, 0);
+    if (e->base.flags & OB_EXEC_TRAIN)
+        pack(e, s->conv, w->params, 0);
     ob_par_for(e->base.n_threads, (size_t)n_groups, forward_group, &j);
     if (s->norm && e->mode == OB_MODE_TRAIN) {
         ob_norm_finish(e, s->norm, w, n_groups, per);
@@ -325,8 +326,10 @@ void ob_conv_backward(struct exec *e, struct step *s, const struct ob_weights *w
     int by_pair = ob_conv_by_pair(c), n_tasks, pairs = n_pairs(&c->fwd);
     struct job j = { .e = e, .s = s, .grads = grads };
 
+    if (s->need[0])
+        pack(e, c, w->params, 1);
     if (c->wino) {
-        ob_wino_backward(e, s, w, grads);
+        ob_wino_backward(e, s, grads);
         return;
     }
     j.per = by_pair ? e->n : chunk_images(e->n);

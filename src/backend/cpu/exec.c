@@ -9,7 +9,7 @@ void ob_cpu_forward(struct ob_exec *base, const struct ob_weights *w, const floa
     e->x = x;
     e->n = n;
     e->mode = mode;
-    ob_conv_pack(e, w, 0);
+    ob_conv_pack(e, w);
     for (int i = 0; i < e->n_step; i++) {
         struct step *s = &e->step[i];
 
@@ -29,7 +29,6 @@ void ob_cpu_backward(struct ob_exec *base, const struct ob_weights *w, const flo
 {
     struct exec *e = (struct exec *)base;
 
-    ob_conv_pack(e, w, 1);
     ob_import_dlogits(e, dlogits);
     for (int i = e->n_step - 1; i >= 0; i--) {
         struct step *s = &e->step[i];

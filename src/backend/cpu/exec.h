@@ -28,7 +28,6 @@ struct wino {
     int *at[2]; /* by product: the point that it adds to, that it reads */
     struct ob_wino_filters filters[2];
     struct ob_gemm product[2];
-    float *u[2]; /* transformed filters; NULL: in memory that all convolutions share */
     /* floats of [0] one product of x, [1] one point of y: of a block, of kept tiles */
     size_t point[2], kept_point[2];
     struct ob_gemm_dw dw;
@@ -62,8 +61,10 @@ struct conv {
     int n_back;
     struct ob_gemm_dw dw;
     int32_t *k_off, *k_src, *dy_off;
-    size_t n_dw;       /* floats of the weight gradient in its blocked layout */
-    float *bias;       /* padded; NULL: none */
+    size_t n_dw; /* floats of the weight gradient in its blocked layout */
+    float *bias; /* padded; NULL: none */
+    /* packed or transformed, forwards and backwards; in training all convolutions share the memory */
+    float *filters[2];
     float *packed;     /* dense: the batch's input */
     struct wino *wino; /* NULL: the general path, which the tables above are for */
 };
@@ -98,13 +99,14 @@ struct exec {
     float **slot; /* shared memory of gradients, or where there are none of activations: slots.c */
     float *scratch; /* one piece per worker: padded input, padded output gradient */
     size_t scratch_x, scratch_worker;
-    float *dw;              /* weight gradients by chunk of images */
-    float *u, *du;          /* Winograd: filters, weight gradients */
-    float *kept;            /* x and dy, or their tiles, that wait for a weight gradient */
-    double *part;           /* partial sums by task, then by channel */
-    const float *x;         /* during a call */
-    const float *params[2]; /* whose weights are packed: forwards, backwards */
-    uint64_t stamp[2];
+    float *dw;           /* weight gradients by chunk of images */
+    float *filters;      /* training: of the convolution at work */
+    float *du;           /* Winograd: weight gradients */
+    float *kept;         /* x and dy, or their tiles, that wait for a weight gradient */
+    double *part;        /* partial sums by task, then by channel */
+    const float *x;      /* during a call */
+    const float *params; /* inference: whose weights are packed */
+    uint64_t stamp;
     int n; /* of the last forward */
     enum ob_mode mode;
 };
@@ -150,11 +152,17 @@ static inline const float *view_of(const struct ob_net *net, const float *block,
     return block + net->view[view].offset;
 }
 
+static inline size_t ob_gemm_filters(const struct ob_gemm *g)
+{
+    return (size_t)((g->n_out + 1) / 2) * (size_t)(g->n_run * g->run) * 16;
+}
+
 /* plan.c */
 int ob_conv_plan(struct conv **out, const struct ob_net *net, int node, int dense, int need_dx,
                  const struct ob_wino_kernels *const *wino, int batch,
                  struct ob_err *err); /* wino NULL: the general path only */
 void ob_conv_free(struct conv *c);
+size_t ob_conv_filters(const struct conv *c, int back); /* floats of c->filters[back] */
 
 /* winograd_plan.c */
 int ob_wino_suits(const struct ob_node *d, int dense); /* enum ob_wino_variant; -1: none */
@@ -169,10 +177,10 @@ size_t ob_wino_gradient_floats(const struct wino *w, int n_chunks);
 void ob_wino_weights(struct exec *e, const struct conv *c, const float *params, int back);
 void ob_wino_product(struct exec *e, const struct conv *c, int back, float *to, const float *from,
                      int n_tiles, float *scratch, int add);
-void ob_wino_backward(struct exec *e, struct step *s, const struct ob_weights *w, float *grads);
+void ob_wino_backward(struct exec *e, struct step *s, float *grads);
 
 /* conv.c, norm.c, small.c: one step for the whole batch */
-void ob_conv_pack(struct exec *e, const struct ob_weights *w, int back);
+void ob_conv_pack(struct exec *e, const struct ob_weights *w); /* for inference */
 void ob_conv_forward(struct exec *e, struct step *s, const struct ob_weights *w);
 void ob_conv_backward(struct exec *e, struct step *s, const struct ob_weights *w, float *grads);
 /* dy of n images from `first` on; where it has to be made, in `to` */

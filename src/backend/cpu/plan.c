@@ -249,6 +249,17 @@ int ob_conv_plan(struct conv **out, const struct ob_net *net, int node, int dens
     return OB_OK;
 }
 
+size_t ob_conv_filters(const struct conv *c, int back)
+{
+    size_t n = 0;
+
+    if (c->wino)
+        return ob_wino_filter_floats(c->wino, back);
+    for (int p = 0; p < c->n_back && back; p++)
+        n += ob_gemm_filters(&c->back[p]);
+    return back ? n : ob_gemm_filters(&c->fwd);
+}
+
 static void gemm_release(struct ob_gemm *g)
 {
     ob_free(g->run_off);

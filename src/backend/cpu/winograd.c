@@ -41,9 +41,8 @@ static const float *weights_of(const struct exec *e, const struct conv *c, const
 void ob_wino_weights(struct exec *e, const struct conv *c, const float *params, int back)
 {
     struct ob_wino_filters *f = &c->wino->filters[back];
-    float *u = c->wino->u[back];
     struct filter_job j = {
-        .e = e, .c = c, .from = weights_of(e, c, params), .to = u ? u : e->u, .back = back
+        .e = e, .c = c, .from = weights_of(e, c, params), .to = c->filters[back], .back = back
     };
 
     ob_par_for(threads_for(e->base.n_threads, ob_wino_products(c->wino) * f->point),
@@ -70,7 +69,6 @@ void ob_wino_product(struct exec *e, const struct conv *c, int back, float *to, 
     size_t plane = 8 * (size_t)w->block;
     float *v = scratch,
           *m = scratch + (back ? ob_wino_points(w) : ob_wino_products(w)) * w->point[back];
-    const float *u = w->u[back] ? w->u[back] : e->u;
     struct ob_gemm g = w->product[back];
 
     for (int t = 0; t < n_tiles; t += w->block) {
@@ -80,7 +78,7 @@ void ob_wino_product(struct exec *e, const struct conv *c, int back, float *to, 
         for (size_t p = 0; p < ob_wino_products(w); p++) {
             size_t at = (size_t)w->at[back][p], v_at = back ? at : p, m_at = back ? p : at;
 
-            g.w = (float *)u + p * w->filters[back].point;
+            g.w = c->filters[back] + p * w->filters[back].point;
             e->k->conv->gemm(&g, m + m_at * w->point[!back], v + v_at * w->point[back], n, NULL,
                              !back && added_to(w, p));
         }
@@ -235,14 +233,12 @@ static void finish_bias(struct back_job *j)
     }
 }
 
-void ob_wino_backward(struct exec *e, struct step *s, const struct ob_weights *w, float *grads)
+void ob_wino_backward(struct exec *e, struct step *s, float *grads)
 {
     struct conv *c = s->conv;
     struct back_job j = { .e = e, .s = s, .grads = grads, .per = chunk_images(e->n) };
     int threads = e->base.n_threads, slab = c->wino->slab, per = group_images(c, e->n);
 
-    if (s->need[0])
-        ob_wino_weights(e, c, w->params, 1);
     for (; slab && j.first < e->n; j.first = j.end) {
         j.end = j.first + slab < e->n ? j.first + slab : e->n;
         ob_par_for(threads, (size_t)((j.end - j.first + per - 1) / per), slab_group, &j);
