@@ -9,7 +9,8 @@ struct job {
     struct step *s;
     const struct ob_weights *w;
     float *grads;
-    int per; /* images of a task */
+    int first; /* image of the slab, if there is one */
+    int per;   /* images of a task */
 };
 
 /* ---- weights into the kernels' layout, once per set of weights, in training before each use ---- */
@@ -107,7 +108,7 @@ static void forward_group(void *arg, size_t i, int worker)
     struct conv *c = j->s->conv;
     struct norm *m = j->s->norm;
     struct value *v = &e->value[c->node], *z = &e->value[j->s->out];
-    int per = group_images(c, e->n), first = (int)i * per;
+    int per = group_images(c, e->n), first = j->first + (int)i * per;
     int n = e->n - first < per ? e->n - first : per;
     float *scratch = scratch_of(e, worker), *y = v->x + (size_t)first * v->image;
     const struct ob_node *d = &e->base.net->node[c->node];
@@ -116,7 +117,9 @@ static void forward_group(void *arg, size_t i, int worker)
         pack_input(e, c, j->w, first + k);
     if (m && e->mode == OB_MODE_EVAL && !(e->base.flags & OB_EXEC_TRAIN))
         y = scratch + e->scratch_x; /* nobody asks for it again: stays in the cache */
-    if (c->wino)
+    if (c->wino && c->wino->slab)
+        ob_wino_slab_output(e, c, y, first - j->first, n);
+    else if (c->wino)
         ob_wino_product(e, c, 0, y, e->value[c->in].x + (size_t)first * e->value[c->in].image,
                         n * c->wino->tiles, scratch, 0);
     else
@@ -124,7 +127,7 @@ static void forward_group(void *arg, size_t i, int worker)
     if (!m)
         return;
     if (e->mode == OB_MODE_TRAIN) {
-        double *part = e->part + i * 16 * (size_t)v->c8;
+        double *part = e->part + (size_t)(first / per) * 16 * (size_t)v->c8;
 
         e->k->norm->stats(part, part + 8 * v->c8, y, n, v->c8, v->hw);
         return;
@@ -141,13 +144,21 @@ static void forward_group(void *arg, size_t i, int worker)
 void ob_conv_forward(struct exec *e, struct step *s, const struct ob_weights *w)
 {
     struct job j = { .e = e, .s = s, .w = w };
-    int per = group_images(s->conv, e->n), n_groups = (e->n + per - 1) / per;
+    struct conv *c = s->conv;
+    int per = group_images(c, e->n), n_groups = (e->n + per - 1) / per;
+    int slab = c->wino && c->wino->slab ? c->wino->slab : e->n;
 
     if (s->norm)
         ob_norm_begin(e, s->norm, w);
     if (e->base.flags & OB_EXEC_TRAIN)
-        pack(e, s->conv, w->params, 0);
-    ob_par_for(e->base.n_threads, (size_t)n_groups, forward_group, &j);
+        pack(e, c, w->params, 0);
+    for (; j.first < e->n; j.first += slab) {
+        int end = j.first + slab < e->n ? j.first + slab : e->n;
+
+        if (c->wino && c->wino->slab)
+            ob_wino_slab(e, c, j.first, end);
+        ob_par_for(e->base.n_threads, (size_t)((end - j.first + per - 1) / per), forward_group, &j);
+    }
     if (s->norm && e->mode == OB_MODE_TRAIN) {
         ob_norm_finish(e, s->norm, w, n_groups, per);
         ob_norm_apply(e, s);

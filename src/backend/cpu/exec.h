@@ -19,8 +19,7 @@ struct value {
     int slot; /* of the gradient, in inference of the activation; -1: none */
 };
 
-/* What Winograd's algorithm needs of a convolution. `kept`: tiles of x and dy that wait, transformed,
- * for the weight gradient. */
+/* What Winograd's algorithm needs of a convolution. */
 struct wino {
     const struct ob_wino_kernels *k;
     struct ob_wino_map x, y;
@@ -28,12 +27,11 @@ struct wino {
     int *at[2]; /* by product: the point that it adds to, that it reads */
     struct ob_wino_filters filters[2];
     struct ob_gemm product[2];
-    /* floats of [0] one product of x, [1] one point of y: of a block, of kept tiles */
-    size_t point[2], kept_point[2];
+    size_t point[2]; /* floats of [0] one product of x, [1] one point of y: of a block of tiles */
     struct ob_gemm_dw dw;
     size_t du_point;  /* floats of one product of the weight gradient */
     int tiles, block; /* of one image; of one product at once */
-    int slab, kept;   /* images whose tiles are kept; 0: those of one block, within a chunk */
+    int slab; /* many channels: images that make a block, for all threads; 0: each its own */
     int32_t *tile_off, *plane_off, *k_off;
 };
 
@@ -102,7 +100,7 @@ struct exec {
     float *dw;           /* weight gradients by chunk of images */
     float *filters;      /* training: of the convolution at work */
     float *du;           /* Winograd: weight gradients */
-    float *kept;         /* x and dy, or their tiles, that wait for a weight gradient */
+    float *kept;         /* of a slab the tiles; x and dy that wait for a weight gradient */
     double *part;        /* partial sums by task, then by channel */
     const float *x;      /* during a call */
     const float *params; /* inference: whose weights are packed */
@@ -171,12 +169,16 @@ int ob_wino_plan(struct conv *c, const struct ob_wino_kernels *k, const struct o
 void ob_wino_free(struct wino *w);
 size_t ob_wino_scratch(const struct wino *w); /* floats: of a worker, of filters, ... */
 size_t ob_wino_filter_floats(const struct wino *w, int back);
-size_t ob_wino_kept_floats(const struct wino *w);
+size_t ob_wino_slab_floats(const struct wino *w, int train);
 size_t ob_wino_gradient_floats(const struct wino *w, int n_chunks);
 /* winograd.c */
 void ob_wino_weights(struct exec *e, const struct conv *c, const float *params, int back);
 void ob_wino_product(struct exec *e, const struct conv *c, int back, float *to, const float *from,
                      int n_tiles, float *scratch, int add);
+/* many channels: the products of images first..end-1; then, by group, y of n images from `image` of
+ * the slab on */
+void ob_wino_slab(struct exec *e, struct conv *c, int first, int end);
+void ob_wino_slab_output(struct exec *e, const struct conv *c, float *y, int image, int n);
 void ob_wino_backward(struct exec *e, struct step *s, float *grads);
 
 /* conv.c, norm.c, small.c: one step for the whole batch */

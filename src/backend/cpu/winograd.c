@@ -1,14 +1,14 @@
 /*
  * winograd.c - 3 x 3 convolutions by Winograd's algorithm, both ways.
  *
- * Forwards, a task takes a group of whole images, and of these a block of tiles at a time: the
- * block is transformed (v, in the scratch), multiplied with the transformed filters product by
- * product (m, behind it), and transformed back. Gradients of the input are the same with dy, turned
- * filters and [1] for [0] in the plan.
+ * Tiles of x are transformed, multiplied with the transformed filters product by product, and
+ * transformed back to y. Gradients of the input are the same with dy, turned filters and [1] for [0]
+ * in the plan. Gradients of the filters are products of transformed x and dy, summed over tiles.
  *
- * Gradients of the filters are products of transformed x and dy, summed over tiles. With many
- * channels the tasks leave the tiles of a slab of images in e->kept, then each product is one task;
- * with few, a task is a chunk of images with a gradient of its own, and these are added up at the end.
+ * With few channels, a task does all of this for its own images, a block of tiles at a time, in its
+ * scratch; backwards a task is a chunk of images with a gradient of its own, and these are added up
+ * at the end. With many, filters would be read anew for each block: there, all tasks together
+ * transform a slab of images into e->kept, image by image; then each point, or product, is one task.
  */
 #include <string.h>
 
@@ -60,144 +60,257 @@ static int added_to(const struct wino *w, size_t p)
     return p / side >= n || p % side >= n;
 }
 
-/* to = from * filters, of n_tiles tiles from the first images on. */
+/* Where transformed images lie: products of x, points of y, and points of dy for the gradient of
+ * the filters. */
+struct tiles {
+    float *x, *y, *dy;
+};
+
+static struct tiles tiles_in(const struct wino *w, float *memory)
+{
+    float *y = memory + ob_wino_products(w) * w->point[0];
+
+    return (struct tiles){ memory, y, w->slab ? y + ob_wino_points(w) * w->point[1] : y };
+}
+
+/* Product p of n tiles: of x to y, backwards of y to x. */
+static void multiply(struct exec *e, const struct conv *c, int back, struct tiles t, size_t p,
+                     int n)
+{
+    const struct wino *w = c->wino;
+    float *x = t.x + p * w->point[0], *y = t.y + (size_t)w->at[back][p] * w->point[1];
+    struct ob_gemm g = w->product[back];
+
+    g.w = c->filters[back] + p * w->filters[back].point;
+    if (back)
+        e->k->conv->gemm(&g, x, y, n, NULL, 0);
+    else
+        e->k->conv->gemm(&g, y, x, n, NULL, added_to(w, p));
+}
+
+/* to = from * filters, of n_tiles tiles from the first images on, a block at a time. */
 void ob_wino_product(struct exec *e, const struct conv *c, int back, float *to, const float *from,
                      int n_tiles, float *scratch, int add)
 {
     const struct wino *w = c->wino;
     const struct ob_wino_map *in = back ? &w->y : &w->x, *out = back ? &w->x : &w->y;
     size_t plane = 8 * (size_t)w->block;
-    float *v = scratch,
-          *m = scratch + (back ? ob_wino_points(w) : ob_wino_products(w)) * w->point[back];
-    struct ob_gemm g = w->product[back];
+    struct tiles t = tiles_in(w, scratch);
 
-    for (int t = 0; t < n_tiles; t += w->block) {
-        int n = n_tiles - t < w->block ? n_tiles - t : w->block;
+    for (int i = 0; i < n_tiles; i += w->block) {
+        int n = n_tiles - i < w->block ? n_tiles - i : w->block;
 
-        w->k->input[back](v, w->point[back], plane, from, in, t, n);
-        for (size_t p = 0; p < ob_wino_products(w); p++) {
-            size_t at = (size_t)w->at[back][p], v_at = back ? at : p, m_at = back ? p : at;
-
-            g.w = c->filters[back] + p * w->filters[back].point;
-            e->k->conv->gemm(&g, m + m_at * w->point[!back], v + v_at * w->point[back], n, NULL,
-                             !back && added_to(w, p));
-        }
-        w->k->output[back](to, out, m, w->point[!back], plane, t, n, back ? NULL : c->bias, add);
+        w->k->input[back](back ? t.y : t.x, w->point[back], plane, from, in, i, n);
+        for (size_t p = 0; p < ob_wino_products(w); p++)
+            multiply(e, c, back, t, p, n);
+        w->k->output[back](to, out, back ? t.x : t.y, w->point[!back], plane, i, n,
+                           back ? NULL : c->bias, add);
     }
+}
+
+/* ---- a slab of images, phase by phase ---- */
+
+struct slab_job {
+    struct exec *e;
+    struct step *s;
+    struct conv *c;
+    struct tiles t;
+    int first, end; /* its images */
+    int per;        /* of a chunk, where there is no slab */
+    float *grads;
+};
+
+struct group {
+    int first, n; /* images */
+    size_t at;    /* floats to their tiles, in each plane */
+};
+
+static struct group group_of(const struct slab_job *j, size_t i)
+{
+    int per = group_images(j->c, j->e->n), skip = (int)i * per, left = j->end - j->first - skip;
+
+    return (struct group){ j->first + skip, left < per ? left : per,
+                           8 * (size_t)(skip * j->c->wino->tiles) };
+}
+
+static void each_group(struct slab_job *j, void (*fn)(void *, size_t, int))
+{
+    int per = group_images(j->c, j->e->n);
+
+    ob_par_for(j->e->base.n_threads, (size_t)((j->end - j->first + per - 1) / per), fn, j);
+}
+
+static int slab_tiles(const struct slab_job *j)
+{
+    return (j->end - j->first) * j->c->wino->tiles;
+}
+
+static void read_x(void *arg, size_t i, int worker)
+{
+    struct slab_job *j = arg;
+    const struct wino *w = j->c->wino;
+    const struct value *in = &j->e->value[j->c->in];
+    struct group g = group_of(j, i);
+
+    (void)worker;
+    w->k->input[0](j->t.x + g.at, w->point[0], 8 * (size_t)w->block,
+                   in->x + (size_t)g.first * in->image, &w->x, 0, g.n * w->tiles);
+}
+
+static void sum_point(void *arg, size_t i, int worker)
+{
+    struct slab_job *j = arg;
+    const struct wino *w = j->c->wino;
+
+    (void)worker;
+    for (size_t p = 0; p < ob_wino_products(w); p++)
+        if ((size_t)w->at[0][p] == i)
+            multiply(j->e, j->c, 0, j->t, p, slab_tiles(j));
+}
+
+void ob_wino_slab(struct exec *e, struct conv *c, int first, int end)
+{
+    struct slab_job j = {
+        .e = e, .c = c, .t = tiles_in(c->wino, e->kept), .first = first, .end = end
+    };
+
+    each_group(&j, read_x);
+    ob_par_for(e->base.n_threads, ob_wino_points(c->wino), sum_point, &j);
+}
+
+void ob_wino_slab_output(struct exec *e, const struct conv *c, float *y, int image, int n)
+{
+    const struct wino *w = c->wino;
+    size_t at = 8 * (size_t)(image * w->tiles);
+
+    w->k->output[0](y, &w->y, tiles_in(w, e->kept).y + at, w->point[1], 8 * (size_t)w->block, 0,
+                    n * w->tiles, c->bias, 0);
 }
 
 /* ---- backwards ---- */
 
-struct back_job {
-    struct exec *e;
-    struct step *s;
-    const float *params;
-    float *grads;
-    int first, end; /* images of this slab */
-    int per;        /* images of a chunk */
-};
-
-/* Transforms n tiles from `tile` on of images x and gradients dy, to the place of tile `at`. */
-static void keep_tiles(const struct wino *w, float *kept, int at, const float *x, const float *dy,
-                       int tile, int n)
+static void add_product(struct slab_job *j, float *du, struct tiles t, size_t p, int n_tiles)
 {
-    size_t plane = 8 * (size_t)w->kept;
-    float *kept_dy = kept + ob_wino_products(w) * w->kept_point[0];
+    const struct wino *w = j->c->wino;
 
-    w->k->input[0](kept + 8 * at, w->kept_point[0], plane, x, &w->x, tile, n);
-    w->k->gradient(kept_dy + 8 * at, w->kept_point[1], plane, dy, &w->y, tile, n);
+    j->e->k->conv->gemm_dw(&w->dw, du + p * w->du_point, t.x + p * w->point[0],
+                           t.dy + (size_t)w->at[0][p] * w->point[1], n_tiles);
 }
 
-static void add_product(struct exec *e, const struct wino *w, float *du, const float *kept,
-                        size_t p, int n_tiles)
-{
-    const float *dy = kept + ob_wino_products(w) * w->kept_point[0];
-
-    e->k->conv->gemm_dw(&w->dw, du + p * w->du_point, kept + p * w->kept_point[0],
-                        dy + (size_t)w->at[0][p] * w->kept_point[1], n_tiles);
-}
-
-/* One group of images: dy, its bias, the gradient of the input; dy is left in the scratch. */
-static const float *back_group(struct back_job *j, int first, int n, int worker)
+/* dy of one group of images, in the scratch, and its bias. */
+static const float *gradient_of(struct slab_job *j, int first, int n, int worker)
 {
     struct exec *e = j->e;
-    struct step *s = j->s;
-    struct conv *c = s->conv;
-    const struct ob_wino_map *y = &c->wino->y;
-    struct value *in = &e->value[c->in];
+    const struct ob_wino_map *y = &j->c->wino->y;
     float *scratch = e->scratch + (size_t)worker * e->scratch_worker;
-    const float *dy = ob_conv_output_gradient(e, s, first, n, scratch + e->scratch_x);
+    const float *dy = ob_conv_output_gradient(e, j->s, first, n, scratch + e->scratch_x);
 
-    for (int i = 0; c->bias && i < n; i++) {
+    for (int i = 0; j->c->bias && i < n; i++) {
         double *bias = e->part + (size_t)(first + i) * 8 * (size_t)y->c8;
 
         memset(bias, 0, sizeof(double) * 8 * (size_t)y->c8);
         e->k->conv->sum_pixels(bias, dy + (size_t)i * y->image, y->c8, y->h, y->w, y->row,
                                y->plane);
     }
-    if (s->need[0])
-        ob_wino_product(e, c, 1, in->g + (size_t)first * in->image, dy, n * c->wino->tiles, scratch,
-                        s->add[0]);
     return dy;
 }
 
-static void slab_group(void *arg, size_t i, int worker)
+static void read_dy(void *arg, size_t i, int worker)
 {
-    struct back_job *j = arg;
-    struct exec *e = j->e;
-    struct conv *c = j->s->conv;
-    const struct value *in = &e->value[c->in];
-    int per = group_images(c, e->n), first = j->first + (int)i * per;
-    int n = j->end - first < per ? j->end - first : per;
-    const float *dy = back_group(j, first, n, worker);
+    struct slab_job *j = arg;
+    const struct wino *w = j->c->wino;
+    struct group g = group_of(j, i);
+    size_t plane = 8 * (size_t)w->block;
+    const float *dy = gradient_of(j, g.first, g.n, worker);
 
-    keep_tiles(c->wino, e->kept, (first - j->first) * c->wino->tiles,
-               in->x + (size_t)first * in->image, dy, 0, n * c->wino->tiles);
+    w->k->gradient(j->t.dy + g.at, w->point[1], plane, dy, &w->y, 0, g.n * w->tiles);
+    if (j->s->need[0])
+        w->k->input[1](j->t.y + g.at, w->point[1], plane, dy, &w->y, 0, g.n * w->tiles);
 }
 
-static void slab_point(void *arg, size_t i, int worker)
+static void back_product(void *arg, size_t i, int worker)
 {
-    struct back_job *j = arg;
-    const struct wino *w = j->s->conv->wino;
+    struct slab_job *j = arg;
+
+    (void)worker;
+    multiply(j->e, j->c, 1, j->t, i, slab_tiles(j));
+}
+
+/* dx leaves the place that x needs. */
+static void write_dx_read_x(void *arg, size_t i, int worker)
+{
+    struct slab_job *j = arg;
+    const struct wino *w = j->c->wino;
+    struct value *in = &j->e->value[j->c->in];
+    struct group g = group_of(j, i);
+
+    if (j->s->need[0])
+        w->k->output[1](in->g + (size_t)g.first * in->image, &w->x, j->t.x + g.at, w->point[0],
+                        8 * (size_t)w->block, 0, g.n * w->tiles, NULL, j->s->add[0]);
+    read_x(arg, i, worker);
+}
+
+static void filter_product(void *arg, size_t i, int worker)
+{
+    struct slab_job *j = arg;
+    size_t du_point = j->c->wino->du_point;
 
     (void)worker;
     if (!j->first)
-        memset(j->e->du + i * w->du_point, 0, sizeof(float) * w->du_point);
-    add_product(j->e, w, j->e->du, j->e->kept, i, (j->end - j->first) * w->tiles);
+        memset(j->e->du + i * du_point, 0, sizeof(float) * du_point);
+    add_product(j, j->e->du, j->t, i, slab_tiles(j));
+}
+
+static void back_slab(struct slab_job *j)
+{
+    int threads = j->e->base.n_threads;
+    size_t n = ob_wino_products(j->c->wino);
+
+    each_group(j, read_dy);
+    if (j->s->need[0])
+        ob_par_for(threads, n, back_product, j);
+    each_group(j, write_dx_read_x);
+    ob_par_for(threads, n, filter_product, j);
 }
 
 /* Few channels: the weight gradient of a chunk of images stays in the cache. */
 static void back_chunk(void *arg, size_t i, int worker)
 {
-    struct back_job *j = arg;
+    struct slab_job *j = arg;
     struct exec *e = j->e;
-    struct conv *c = j->s->conv;
+    struct conv *c = j->c;
     const struct wino *w = c->wino;
-    const struct value *in = &e->value[c->in];
+    struct value *in = &e->value[c->in];
     int first = (int)i * j->per, end = first + j->per < e->n ? first + j->per : e->n;
     int per = group_images(c, e->n);
+    size_t plane = 8 * (size_t)w->block, image = in->image;
     float *du = e->du + i * ob_wino_products(w) * w->du_point;
     float *scratch = e->scratch + (size_t)worker * e->scratch_worker;
+    struct tiles t = tiles_in(w, scratch);
 
     memset(du, 0, sizeof(float) * ob_wino_products(w) * w->du_point);
     for (; first < end; first += per) {
         int n = end - first < per ? end - first : per, tiles = n * w->tiles;
-        const float *dy = back_group(j, first, n, worker);
+        const float *x = in->x + (size_t)first * image, *dy = gradient_of(j, first, n, worker);
 
-        for (int t = 0; t < tiles; t += w->block) {
-            int most = tiles - t < w->block ? tiles - t : w->block;
+        if (j->s->need[0])
+            ob_wino_product(e, c, 1, in->g + (size_t)first * image, dy, tiles, scratch,
+                            j->s->add[0]);
+        for (int b = 0; b < tiles; b += w->block) {
+            int most = tiles - b < w->block ? tiles - b : w->block;
 
-            keep_tiles(w, scratch, 0, in->x + (size_t)first * in->image, dy, t, most);
+            w->k->input[0](t.x, w->point[0], plane, x, &w->x, b, most);
+            w->k->gradient(t.dy, w->point[1], plane, dy, &w->y, b, most);
             for (size_t p = 0; p < ob_wino_products(w); p++)
-                add_product(e, w, du, scratch, p, most);
+                add_product(j, du, t, p, most);
         }
     }
 }
 
 static void join_point(void *arg, size_t i, int worker)
 {
-    struct back_job *j = arg;
-    const struct wino *w = j->s->conv->wino;
+    struct slab_job *j = arg;
+    const struct wino *w = j->c->wino;
     float *du = j->e->du + i * w->du_point;
 
     (void)worker;
@@ -207,7 +320,7 @@ static void join_point(void *arg, size_t i, int worker)
 
 static void finish_pair(void *arg, size_t i, int worker)
 {
-    struct back_job *j = arg;
+    struct slab_job *j = arg;
     const struct conv *c = j->s->conv;
     struct ob_wino_filters f = c->wino->filters[0];
 
@@ -218,7 +331,7 @@ static void finish_pair(void *arg, size_t i, int worker)
                              &f, j->e->du, (int)i);
 }
 
-static void finish_bias(struct back_job *j)
+static void finish_bias(struct slab_job *j)
 {
     struct exec *e = j->e;
     const struct ob_node *d = &e->base.net->node[j->s->conv->node];
@@ -235,22 +348,25 @@ static void finish_bias(struct back_job *j)
 
 void ob_wino_backward(struct exec *e, struct step *s, float *grads)
 {
-    struct conv *c = s->conv;
-    struct back_job j = { .e = e, .s = s, .grads = grads, .per = chunk_images(e->n) };
-    int threads = e->base.n_threads, slab = c->wino->slab, per = group_images(c, e->n);
+    const struct wino *w = s->conv->wino;
+    struct slab_job j = { .e = e,
+                          .s = s,
+                          .c = s->conv,
+                          .t = tiles_in(w, e->kept),
+                          .per = chunk_images(e->n),
+                          .grads = grads };
+    int threads = e->base.n_threads;
+    int for_du = threads_for(threads, ob_wino_products(w) * w->du_point);
 
-    for (; slab && j.first < e->n; j.first = j.end) {
-        j.end = j.first + slab < e->n ? j.first + slab : e->n;
-        ob_par_for(threads, (size_t)((j.end - j.first + per - 1) / per), slab_group, &j);
-        ob_par_for(threads, ob_wino_products(c->wino), slab_point, &j);
+    for (; w->slab && j.first < e->n; j.first = j.end) {
+        j.end = j.first + w->slab < e->n ? j.first + w->slab : e->n;
+        back_slab(&j);
     }
-    if (!slab) {
+    if (!w->slab) {
         ob_par_for(threads, (size_t)((e->n + j.per - 1) / j.per), back_chunk, &j);
-        ob_par_for(threads_for(threads, ob_wino_products(c->wino) * c->wino->du_point),
-                   ob_wino_products(c->wino), join_point, &j);
+        ob_par_for(for_du, ob_wino_products(w), join_point, &j);
     }
-    ob_par_for(threads_for(threads, ob_wino_products(c->wino) * c->wino->du_point),
-               (size_t)(c->wino->y.c8 + 1) / 2, finish_pair, &j);
-    if (c->bias)
+    ob_par_for(for_du, (size_t)(w->y.c8 + 1) / 2, finish_pair, &j);
+    if (j.c->bias)
         finish_bias(&j);
 }

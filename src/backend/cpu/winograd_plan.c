@@ -2,11 +2,15 @@
 #include "backend/cpu/exec.h"
 #include "base/mem.h"
 
-#define GROUP_TILES 32 /* of the images of one task */
-#define BLOCK_TILES 48 /* of one product, at most: what it needs stays in the second cache */
-#define SLAB_GROUPS 6  /* whose transforms wait for a weight gradient; with more it is slower */
-/* Channels x channels up to which the weight gradient of a chunk of images stays in the cache. */
+/* Channels x channels up to which filters, and their gradient of a chunk of images, stay in the
+ * cache of each thread, and so do the tiles of a block. */
 #define SMALL_FILTERS 4096
+#define GROUP_TILES 32 /* of the images of one task */
+#define BLOCK_TILES 48
+/* Else filters are read once for a slab of tiles, which stay in the cache of all threads. */
+#define SLAB_TILES 96
+#define SLAB_IMAGES 4 /* at least: the transforms are shared out image by image */
+#define SLAB_GROUP_TILES 8
 
 int ob_wino_suits(const struct ob_node *d, int dense)
 {
@@ -51,21 +55,21 @@ static size_t point_of(const struct ob_wino_map *m, int n_tiles)
 
 static void plan_sizes(struct conv *c, struct wino *w, int batch)
 {
-    int pieces, images;
+    int pieces;
 
     w->tiles = w->x.tiles_h * w->x.tiles_w;
+    if (w->filters[0].n_in * w->filters[0].n_out > SMALL_FILTERS) {
+        int most = SLAB_TILES / w->tiles > SLAB_IMAGES ? SLAB_TILES / w->tiles : SLAB_IMAGES;
+        int n_slabs = (batch + most - 1) / most;
+
+        c->group = (SLAB_GROUP_TILES + w->tiles - 1) / w->tiles;
+        w->slab = multiple((batch + n_slabs - 1) / n_slabs, c->group);
+        w->block = w->slab * w->tiles;
+        return;
+    }
     c->group = (GROUP_TILES + w->tiles - 1) / w->tiles;
     pieces = (c->group * w->tiles + BLOCK_TILES - 1) / BLOCK_TILES;
     w->block = multiple((c->group * w->tiles + pieces - 1) / pieces, 12);
-    if (w->filters[0].n_in * w->filters[0].n_out > SMALL_FILTERS)
-        w->slab = SLAB_GROUPS * c->group;
-    images = w->slab < batch ? w->slab : batch;
-    w->kept = w->slab ? images * w->tiles : w->block;
-    w->point[0] = point_of(&w->x, w->block);
-    w->point[1] = point_of(&w->y, w->block);
-    w->kept_point[0] = point_of(&w->x, w->kept);
-    w->kept_point[1] = point_of(&w->y, w->kept);
-    w->du_point = (size_t)((w->y.c8 + 1) / 2) * (size_t)w->filters[0].n_in * 16 + 16;
 }
 
 /* Rows of products fold to rows of points: with stride 2, those of the one tap lack the first point
@@ -108,17 +112,20 @@ static int plan_products(struct wino *w, struct ob_err *err)
 {
     int n_in = w->filters[0].n_in, most = w->x.c8 > w->y.c8 ? w->x.c8 : w->y.c8;
 
-    if ((size_t)most * (size_t)(w->kept > w->block ? w->kept : w->block) > (size_t)1 << 27)
+    w->point[0] = point_of(&w->x, w->block);
+    w->point[1] = point_of(&w->y, w->block);
+    w->du_point = (size_t)((w->y.c8 + 1) / 2) * (size_t)n_in * 16 + 16;
+    if ((size_t)most * (size_t)w->block > (size_t)1 << 27)
         return ob_fail(err, OB_ENOTSUP, "images are too large for the backend 'cpu'");
-    OB_TRY(ob_alloc(w->tile_off, (size_t)w->kept + (size_t)w->block, err));
+    OB_TRY(ob_alloc(w->tile_off, (size_t)w->block, err));
     OB_TRY(ob_alloc(w->k_off, (size_t)n_in, err));
     OB_TRY(ob_alloc(w->plane_off, (size_t)most, err));
-    for (int t = 0; t < w->kept + w->block; t++)
+    for (int t = 0; t < w->block; t++)
         w->tile_off[t] = 8 * t;
     for (int b = 0; b < w->x.c8 || b < w->y.c8; b++)
         w->plane_off[b] = 8 * w->block * b;
     for (int k = 0; k < n_in; k++)
-        w->k_off[k] = k / 8 * 8 * w->kept + k % 8;
+        w->k_off[k] = k / 8 * 8 * w->block + k % 8;
     for (int i = 0; i < 2; i++)
         w->product[i] = (struct ob_gemm){ .n_run = i ? w->y.c8 : w->x.c8,
                                           .run = 8,
@@ -129,7 +136,7 @@ static int plan_products(struct wino *w, struct ob_err *err)
                                           .out_off = w->tile_off };
     w->dw = (struct ob_gemm_dw){ .n_k = n_in,
                                  .n_out = w->y.c8,
-                                 .dy_plane = 8 * (size_t)w->kept,
+                                 .dy_plane = 8 * (size_t)w->block,
                                  .k_off = w->k_off,
                                  .in_off = w->tile_off,
                                  .dy_off = w->tile_off };
@@ -163,7 +170,7 @@ void ob_wino_free(struct wino *w)
 
 size_t ob_wino_scratch(const struct wino *w)
 {
-    return ob_wino_products(w) * w->point[0] + ob_wino_points(w) * w->point[1];
+    return w->slab ? 0 : ob_wino_products(w) * w->point[0] + ob_wino_points(w) * w->point[1];
 }
 
 size_t ob_wino_filter_floats(const struct wino *w, int back)
@@ -171,10 +178,11 @@ size_t ob_wino_filter_floats(const struct wino *w, int back)
     return ob_wino_products(w) * w->filters[back].point;
 }
 
-size_t ob_wino_kept_floats(const struct wino *w)
+size_t ob_wino_slab_floats(const struct wino *w, int train)
 {
-    return w->slab ? ob_wino_products(w) * w->kept_point[0] + ob_wino_points(w) * w->kept_point[1]
-                   : 0;
+    size_t y = ob_wino_points(w) * w->point[1];
+
+    return w->slab ? ob_wino_products(w) * w->point[0] + (train ? 2 : 1) * y : 0;
 }
 
 size_t ob_wino_gradient_floats(const struct wino *w, int n_chunks)
