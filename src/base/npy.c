@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "base/mem.h"
 #include "base/npyhead.h"
 
@@ -241,20 +242,6 @@ static uint64_t raw(const struct ob_npy *a, size_t i)
     return x;
 }
 
-static double half(uint64_t x)
-{
-    int exponent = (int)(x >> 10 & 31), fraction = (int)(x & 1023);
-    double v;
-
-    if (exponent == 31)
-        v = fraction ? (double)NAN : (double)INFINITY;
-    else if (!exponent)
-        v = ldexp(fraction, -24);
-    else
-        v = ldexp(1024 + fraction, exponent - 25);
-    return x & 0x8000 ? -v : v;
-}
-
 double ob_npy_double(const struct ob_npy *a, size_t i)
 {
     uint64_t x = raw(a, i);
@@ -267,7 +254,7 @@ double ob_npy_double(const struct ob_npy *a, size_t i)
     if (a->type[1] != 'f')
         return (double)ob_npy_int(a, i);
     if (a->item == 2)
-        return half(x);
+        return (double)ob_from_half((uint16_t)x);
     if (a->item == 4) {
         memcpy(&f, &x32, 4);
         return (double)f;

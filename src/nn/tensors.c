@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "base/mem.h"
 
 int obi_tensor_fail(struct ob_err *err, const struct ob_tensors *t, const char *label,
@@ -100,18 +101,6 @@ static float from_bits(uint32_t bits)
     return x;
 }
 
-/* IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits. Every value is a float. */
-static float from_half(uint32_t h)
-{
-    uint32_t sign = (h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 1023;
-
-    if (exponent == 31)
-        return from_bits(sign | 0x7f800000 | fraction << 13);
-    if (exponent)
-        return from_bits(sign | (exponent + 112) << 23 | fraction << 13);
-    return (sign ? -1.0f : 1.0f) * (float)fraction / 16777216; /* fraction * 2^-24 */
-}
-
 enum { F32, F16, BF16, F64 };
 
 static float read_float(int kind, const unsigned char *p)
@@ -121,7 +110,7 @@ static float read_float(int kind, const unsigned char *p)
 
     switch (kind) {
     case F16:
-        return from_half(low);
+        return ob_from_half((uint16_t)low);
     case BF16: /* the upper half of a float */
         return from_bits(low << 16);
     case F64:
