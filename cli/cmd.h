@@ -188,6 +188,7 @@ void table_print(struct table *t, FILE *to);          /* and frees it */
 
 /* ---- commands ---- */
 int cmd_archs(struct cmd *c, int argc, const char **argv);
+int cmd_bank(struct cmd *c, int argc, const char **argv);
 int cmd_convert(struct cmd *c, int argc, const char **argv);
 int cmd_data(struct cmd *c, int argc, const char **argv);
 int cmd_demo(struct cmd *c, int argc, const char **argv);

@@ -7,8 +7,8 @@
 
 struct score {
     struct inputs_opts in;
-    const char *events, *output;
-    int raw;
+    const char *events, *bank, *output;
+    int raw, top;
 };
 
 static int compare(struct cmd *c)
@@ -90,8 +90,9 @@ static int print_scores(struct cmd *c, const struct ob_scores *s, const char *pa
 
 static int unknown_kind(struct cmd *c, const char *kind)
 {
-    static const char *const kinds[] = { "confidence", "max-confidence", "entropy",
-                                         "accuracy",   "margin",         "compare" };
+    static const char *const kinds[] = { "confidence",   "max-confidence", "entropy",
+                                         "accuracy",     "margin",         "compare",
+                                         "memorization", "consistency",    "influence" };
     const char *near = NULL;
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -130,6 +131,60 @@ static int from_model(struct cmd *c, const struct score *s, struct ob_scores **o
     return status;
 }
 
+/* "a/s.npy" -> "a/s.error.npy" */
+static const char *error_beside(struct cmd *c, const char *path)
+{
+    size_t n = strlen(path);
+
+    n -= n > 4 && !strcmp(path + n - 4, ".npy") ? 4 : 0;
+    return cmd_textf(c, "%.*s.error.npy", (int)n, path);
+}
+
+static void print_reliability(struct cmd *c, const struct ob_reliability *r)
+{
+    if (c->json || !isfinite(r->whole))
+        return;
+    printf("reliability %.3f: two halves of the %d models agree with r = %.3f (Spearman-Brown)\n",
+           r->whole, r->n_models, r->half);
+}
+
+/* The scores, and the standard error of each in a file of its own. */
+static int from_bank(struct cmd *c, const struct score *s)
+{
+    const char *kind = c->args[0], *error_path = error_beside(c, s->output);
+    struct ob_bank *b = NULL;
+    struct ob_scores *scores = NULL;
+    struct ob_reliability r;
+    float *error = NULL;
+    int status;
+
+    TRY(output_check(c, s->output));
+    TRY(cmd_start(c));
+    GO(ob_bank_open(&b, c->ctx, s->bank, &c->err));
+    if (!strcmp(kind, "influence")) {
+        status = ob_bank_influence(b, s->top, s->output, &c->err);
+        goto out;
+    }
+    GO(output_check(c, json_beside(c, s->output)));
+    GO(output_check(c, error_path));
+    GO(ob_bank_scores(&scores, &error, &r, b, kind, s->raw, &c->err));
+    GO(ob_npy_write_f32(error_path, error, &ob_bank_info(b)->n_file, 1, &c->err));
+    GO(ob_scores_write(scores, s->output, &c->err));
+    GO(print_scores(c, scores, s->output));
+    print_reliability(c, &r);
+out:
+    ob_free(error);
+    ob_scores_free(scores);
+    ob_bank_free(b);
+    return status;
+}
+
+static int is_of_bank(const char *kind)
+{
+    return !strcmp(kind, "memorization") || !strcmp(kind, "consistency") ||
+           !strcmp(kind, "influence");
+}
+
 static int run(struct cmd *c, const struct score *s)
 {
     struct ob_scores *scores = NULL;
@@ -139,6 +194,13 @@ static int run(struct cmd *c, const struct score *s)
         return cmd_fail(c, OB_EINVAL, "'%s' is one too many", c->args[1]);
     TRY(unknown_kind(c, c->args[0]));
     TRY(cmd_need(c, "output", s->output));
+    if (is_of_bank(c->args[0]) != (s->bank != NULL))
+        return s->bank ? cmd_fail(c, OB_EINVAL, "'%s' is not read from a bank", c->args[0])
+                       : cmd_fail(c, OB_EINVAL, "--bank is needed for '%s'", c->args[0]);
+    if (s->bank && (s->events || s->in.data || s->in.model))
+        return cmd_fail(c, OB_EINVAL, "--bank alone: it knows its data");
+    if (s->bank)
+        return from_bank(c, s);
     if (s->events && (s->in.data || s->in.model))
         return cmd_fail(c, OB_EINVAL, "either --events, or --data and --model");
     if (!s->events && !(s->in.data && s->in.model))
@@ -156,9 +218,12 @@ out:
 
 int cmd_score(struct cmd *c, int argc, const char **argv)
 {
-    struct score s = { .in = INPUTS_OPTS_INIT };
+    struct score s = { .in = INPUTS_OPTS_INIT, .top = 10 };
     const struct opt options[] = {
         { "events", 'e', OPT_TEXT, &s.events, "learning events of 'oubli train --events'", "FILE" },
+        { "bank", 'b', OPT_TEXT, &s.bank, "models of 'oubli bank train'", "DIR" },
+        { "top", 0, OPT_INT, &s.top,
+          "influence: training examples for each test example (default 10)", "N" },
         INPUTS_OPTIONS(&s.in),
         ANY_DATA_OPTION(&s.in),
         { "raw", 0, OPT_FLAG, &s.raw, "as the papers define it, whatever its direction", NULL },

@@ -9,8 +9,7 @@ struct train {
     double val;
     uint32_t split_seed;
     int checkpoint_every, resume;
-    const char *schedule, *augment, *optimizer;
-    struct ob_recipe given; /* where cmd_given() says so */
+    struct recipe_opts given;
     /* made on the way */
     const char *checkpoint, *exclude_digest, *parent;
     struct ob_data *d;
@@ -63,30 +62,6 @@ static int check_files(struct cmd *c, struct train *t)
                         "again",
                         t->checkpoint);
     return OB_OK;
-}
-
-static int take_recipe(struct cmd *c, struct train *t)
-{
-    struct ob_recipe *r = &t->recipe;
-
-    ob_recipe_default(r, t->d, ob_model_arch(t->m));
-    if (cmd_given(c, "epochs"))
-        r->epochs = t->given.epochs;
-    if (cmd_given(c, "batch"))
-        r->batch = t->given.batch;
-    if (cmd_given(c, "lr"))
-        r->lr = t->given.lr;
-    if (cmd_given(c, "momentum"))
-        r->momentum = t->given.momentum;
-    if (cmd_given(c, "weight-decay"))
-        r->weight_decay = t->given.weight_decay;
-    if (t->schedule)
-        snprintf(r->schedule, sizeof(r->schedule), "%s", t->schedule);
-    if (t->augment)
-        snprintf(r->augment, sizeof(r->augment), "%s", t->augment);
-    if (t->optimizer)
-        snprintf(r->optimizer, sizeof(r->optimizer), "%s", t->optimizer);
-    return ob_recipe_check(r, &c->err);
 }
 
 /* What was done to the model that this one starts from is told by its digest, not repeated. */
@@ -298,7 +273,7 @@ static int run(struct cmd *c, struct train *t)
     TRY(cmd_start(c));
     TRY(open_examples(c, t));
     TRY(open_model(c, t));
-    TRY(take_recipe(c, t));
+    TRY(recipe_take(c, &t->recipe, &t->given, t->d, ob_model_arch(t->m)));
     TRY(already_done(c, t));
     status = work(c, t);
     if (status == OB_EIO && file_is_there(t->checkpoint))
@@ -324,14 +299,7 @@ int cmd_train(struct cmd *c, int argc, const char **argv)
         { "split-seed", 0, OPT_SEED32, &t.split_seed, "seed of that choice (default 1)", "N" },
         { "normalize", 0, OPT_TEXT, &t.normalize,
           "cifar10, cifar100, fashion-mnist, mnist, imagenet, none, or M1,M2,M3/S1,S2,S3", "WHAT" },
-        { "epochs", 0, OPT_INT, &t.given.epochs, "epochs", "N" },
-        { "lr", 0, OPT_FLOAT, &t.given.lr, "learning rate", "X" },
-        { "batch", 0, OPT_INT, &t.given.batch, "examples in a batch", "N" },
-        { "momentum", 0, OPT_FLOAT, &t.given.momentum, "momentum of SGD", "X" },
-        { "weight-decay", 0, OPT_FLOAT, &t.given.weight_decay, "coupled weight decay", "X" },
-        { "schedule", 0, OPT_TEXT, &t.schedule, "cosine, constant, or step:60,120,x0.2", "S" },
-        { "augment", 0, OPT_TEXT, &t.augment, "none or crop-flip", "A" },
-        { "optimizer", 0, OPT_TEXT, &t.optimizer, "sgd, adam or adamw", "O" },
+        RECIPE_OPTIONS(&t.given),
         { "checkpoint-every", 0, OPT_INT, &t.checkpoint_every,
           "epochs between checkpoints, kept in FILE.ckpt until FILE is there (default 1)", "N" },
         { "resume", 0, OPT_FLAG, &t.resume, "go on from the checkpoint, if there is one", NULL },

@@ -29,12 +29,24 @@ static const struct command commands[] = {
       "r.safetensors\n",
       cmd_train },
     { "predict", NULL, 0, 0, "writes logits or embeddings of a model", NULL, cmd_predict },
+    { "bank", "train | status DIR | merge DIR...", 1, 1000,
+      "trains many models on random subsets: what memorization is measured with",
+      "  oubli bank train --data idx:DIR,train=6000 --arch cnn --epochs 15 --models 128 -o bank\n"
+      "  oubli bank status bank\n"
+      "  oubli bank merge bank-a bank-b -o bank\n"
+      "The same command goes on after an interruption, and with more models. --models 64-127 "
+      "trains\n"
+      "those: another machine's share, to be merged.\n",
+      cmd_bank },
     { "score", "KIND | compare A.npy B.npy", 1, 3, "scores how memorized each example is",
       "  oubli score confidence --events e.npz -o s.npy\n"
       "  oubli score margin --data D --model m.safetensors -o s.npy\n"
       "  oubli score compare a.npy b.npy\n"
       "KIND from events: confidence, max-confidence, entropy, accuracy.\n"
-      "KIND from a model: confidence, entropy, margin. Higher means more memorized.\n",
+      "KIND from a model: confidence, entropy, margin. KIND from a bank: memorization, "
+      "consistency,\n"
+      "influence (of training examples on test examples, an .npz). Higher means more memorized.\n"
+      "  oubli score memorization --bank bank -o s.npy\n",
       cmd_score },
     { "select", NULL, 0, 0, "picks a forget set",
       "  oubli select --data D --model m.safetensors --scores s.npy --level mix --size 600 -o "

@@ -74,7 +74,8 @@ static void numbers(char *text, size_t room, const struct ob_progress *now, doub
 
     text[0] = 0;
     if (now->n_epochs > 0)
-        n += (size_t)snprintf(text, room, "epoch %d/%d", now->epoch + 1, now->n_epochs);
+        n += (size_t)snprintf(text, room, "%s %d/%d", now->unit ? now->unit : "epoch",
+                              now->epoch + 1, now->n_epochs);
     if (left && n < room)
         n += (size_t)snprintf(text + n, room - n, "%s%s left", n ? "  " : "", left);
     if (n < room && isfinite(now->loss))

@@ -276,3 +276,26 @@ const char *ids_digest(struct cmd *c, const struct ob_ids *ids)
         }
     return cmd_textf(c, "%016llx%016llx", (unsigned long long)a, (unsigned long long)b);
 }
+
+int recipe_take(struct cmd *c, struct ob_recipe *r, const struct recipe_opts *o,
+                const struct ob_data *d, const char *arch)
+{
+    ob_recipe_default(r, d, arch);
+    if (cmd_given(c, "epochs"))
+        r->epochs = o->given.epochs;
+    if (cmd_given(c, "batch"))
+        r->batch = o->given.batch;
+    if (cmd_given(c, "lr"))
+        r->lr = o->given.lr;
+    if (cmd_given(c, "momentum"))
+        r->momentum = o->given.momentum;
+    if (cmd_given(c, "weight-decay"))
+        r->weight_decay = o->given.weight_decay;
+    if (o->schedule)
+        snprintf(r->schedule, sizeof(r->schedule), "%s", o->schedule);
+    if (o->augment)
+        snprintf(r->augment, sizeof(r->augment), "%s", o->augment);
+    if (o->optimizer)
+        snprintf(r->optimizer, sizeof(r->optimizer), "%s", o->optimizer);
+    return ob_recipe_check(r, &c->err);
+}

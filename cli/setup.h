@@ -42,6 +42,26 @@ struct inputs_opts {
             NULL                                                                                   \
     }
 
+/* A recipe as the command line changes it. */
+struct recipe_opts {
+    struct ob_recipe given; /* where cmd_given() says so */
+    const char *schedule, *augment, *optimizer;
+};
+#define RECIPE_OPTIONS(o)                                                                          \
+    { "epochs", 0, OPT_INT, &(o)->given.epochs, "epochs", "N" },                                   \
+        { "lr", 0, OPT_FLOAT, &(o)->given.lr, "learning rate", "X" },                              \
+        { "batch", 0, OPT_INT, &(o)->given.batch, "examples in a batch", "N" },                    \
+        { "momentum", 0, OPT_FLOAT, &(o)->given.momentum, "momentum of SGD", "X" },                \
+        { "weight-decay", 0, OPT_FLOAT, &(o)->given.weight_decay, "coupled weight decay", "X" },   \
+        { "schedule", 0, OPT_TEXT, &(o)->schedule, "cosine, constant, or step:60,120,x0.2", "S" }, \
+        { "augment", 0, OPT_TEXT, &(o)->augment, "none or crop-flip", "A" },                       \
+    {                                                                                              \
+        "optimizer", 0, OPT_TEXT, &(o)->optimizer, "sgd, adam or adamw", "O"                       \
+    }
+/* The recipe of data set and architecture, changed as asked for. */
+int recipe_take(struct cmd *c, struct ob_recipe *out, const struct recipe_opts *o,
+                const struct ob_data *d, const char *arch);
+
 enum other_data { OTHER_DATA_REFUSED, OTHER_DATA_WARNED };
 
 struct inputs {

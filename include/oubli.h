@@ -54,6 +54,7 @@ struct ob_err {
 
 struct ob_progress {
     const char *task;      /* "train", "step 2 of 3, salun" ...; valid during the call */
+    const char *unit;      /* what `epoch` counts: NULL for "epoch", "model" in a bank */
     int epoch, n_epochs;   /* 0-based epoch that is running */
     size_t done, total;    /* images of this epoch */
     double loss, accuracy; /* running means over this epoch; NaN where unknown */
@@ -70,7 +71,8 @@ struct ob_ctx_opts {
     int n_threads;       /* 1 to 1024; 0: as many as the machine has */
     void (*log)(void *arg, int level, const char *line);
     void (*progress)(void *arg, const struct ob_progress *p);
-    int (*stop)(void *arg); /* asked between batches; non-zero stops */
+    int (*stop)(
+        void *arg); /* asked between batches; non-zero stops. A bank asks from all threads */
     void *arg;
     /* A folder for decoded images, made when needed; NULL: every opening decodes. Borrowed. */
     const char *cache;
@@ -315,6 +317,66 @@ struct ob_compare {
 };
 int ob_scores_compare(struct ob_compare *out, const struct ob_scores *a, const struct ob_scores *b,
                       struct ob_err *err);
+
+/* ---- banks: many models, each trained on a random subset of the training part ---- */
+
+/* A folder (docs/formats.md): what all models share, and a file for each model with the bits of its
+ * subset and the logits of every example in use, in float16. Model k depends on the seed and k alone. */
+struct ob_bank_opts {
+    size_t size;
+    const char *arch, *normalize; /* normalize NULL: what suits the data */
+    struct ob_recipe recipe;
+    double subset; /* share of the training part that a model is trained on, rounded to examples */
+    uint64_t seed;
+    int first, end; /* models first..end-1 */
+    int n_jobs;     /* models side by side, a thread each; 0: as many as the context has threads */
+    int keep_weights; /* model-00042.safetensors beside each file */
+};
+#define OB_BANK_OPTS_INIT                                                                          \
+    {                                                                                              \
+        .size = sizeof(struct ob_bank_opts), .subset = 0.7                                         \
+    }
+/* Trains what is not there yet; what is damaged is named in the log and trained again. Every finished
+ * model survives a kill. OB_EFORMAT: the folder holds a bank with other settings, `err` says which;
+ * OB_EDIVERGED names the model. `cost`: of this call, seconds of the clock. */
+int ob_bank_train(struct ob_cost *cost, struct ob_ctx *ctx, const char *dir,
+                  const struct ob_data *d, const struct ob_split *split,
+                  const struct ob_bank_opts *o, struct ob_err *err);
+
+struct ob_bank;
+struct ob_bank_info {
+    const char *arch;
+    size_t n_train, n_test; /* examples in use, in the order of ob_data_ids(): rows of the logits */
+    size_t n_file;          /* examples in the training file */
+    int n_classes;
+    int n_models;   /* the most that was asked for: models are 0..n_models-1 */
+    double seconds; /* that a model took on one thread, in the middle; NaN: not known */
+};
+int ob_bank_open(struct ob_bank **out, struct ob_ctx *ctx, const char *dir, struct ob_err *err);
+void ob_bank_free(struct ob_bank *b);
+const struct ob_bank_info *ob_bank_info(const struct ob_bank *b);
+/* Reads all of model k's file. OB_ENOTFOUND: not there; OB_EFORMAT: damaged, or of another bank. */
+int ob_bank_check(const struct ob_bank *b, int k, struct ob_err *err);
+/* Puts the models of banks that share all settings into `dir`, which may hold some already. `n_new`
+ * (may be NULL): how many came in. OB_EFORMAT: a damaged model, or other settings. */
+int ob_bank_merge(size_t *n_new, struct ob_ctx *ctx, const char *dir, const char *const *from,
+                  size_t n_from, struct ob_err *err);
+
+/* How well two halves of the bank agree: mean over random halvings of Pearson's r, and what that
+ * says of the whole (Spearman 1910, Brown 1910: 2r / (1 + r)). NaN with fewer than four models. */
+struct ob_reliability {
+    int n_models;
+    double half, whole;
+};
+/* memorization: right when the example was in the subset minus right when it was not (Feldman and
+ * Zhang, NeurIPS 2020, eq. 2); raw or not, the same. consistency: right when it was not (C-score;
+ * Jiang et al., ICML 2021), written as one minus that unless raw. `error` (may be NULL): standard
+ * error of each score, n_file floats for the caller to ob_free(). */
+int ob_bank_scores(struct ob_scores **out, float **error, struct ob_reliability *r,
+                   const struct ob_bank *b, const char *kind, int raw, struct ob_err *err);
+/* The `top` training examples of largest influence on each test example (eq. 3 of the same paper):
+ * an .npz with arrays train, test (example numbers) and value, most influential first. */
+int ob_bank_influence(const struct ob_bank *b, int top, const char *path, struct ob_err *err);
 
 /* A forget set out of `pool` (the training part). rule: low, medium, high, mix, random, class.
  * center: NaN for the rule of the kind (0.5 for memorization, else the middle of the range). */

@@ -463,6 +463,24 @@ int ob_file_write(const char *path, const void *data, size_t n, struct ob_err *e
     return ob_writer_commit(w, err);
 }
 
+int ob_file_append(const char *path, const char *line, struct ob_err *err)
+{
+    size_t n = strlen(line);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    ssize_t done;
+
+    if (fd < 0)
+        return ob_fail_os(err, "cannot write '%s'", path);
+    done = fails_now(ENOSPC) ? -1 : write(fd, line, n);
+    if (done != (ssize_t)n) {
+        int rc = ob_fail_os(err, "cannot write '%s'", path);
+
+        close(fd);
+        return rc;
+    }
+    return close(fd) ? ob_fail_os(err, "cannot write '%s'", path) : OB_OK;
+}
+
 int ob_file_remove(const char *path, struct ob_err *err)
 {
     if (unlink(path) && errno != ENOENT)

@@ -59,6 +59,9 @@ size_t ob_writer_pos(const struct ob_writer *w);
 int ob_writer_commit(struct ob_writer *w, struct ob_err *err);
 void ob_writer_drop(struct ob_writer *w); /* NULL is fine */
 
+/* Adds a line to the end of a file that only grows, in one write: several processes may. A kill can
+ * cut the last line short. */
+int ob_file_append(const char *path, const char *line, struct ob_err *err);
 int ob_file_remove(const char *path, struct ob_err *err); /* not there: OB_OK */
 int ob_mkdir(const char *path, struct ob_err *err);       /* there already: OB_OK */
 

@@ -19,7 +19,8 @@ enum ob_purpose {
     OB_RNG_PARTS = 6,   /* random parts of a plan */
     OB_RNG_SYNTH = 7,   /* made-up data */
     OB_RNG_STEP = 8,    /* seed of a step of a plan; a: step */
-    OB_RNG_TEST = 9     /* tests only */
+    OB_RNG_TEST = 9,    /* tests only */
+    OB_RNG_BANK = 10    /* a bank; a: model, b: 0 its subset, 1 its seed, 2 halves of the bank */
 };
 
 struct ob_rng {
