@@ -192,6 +192,7 @@ int cmd_bank(struct cmd *c, int argc, const char **argv);
 int cmd_convert(struct cmd *c, int argc, const char **argv);
 int cmd_data(struct cmd *c, int argc, const char **argv);
 int cmd_demo(struct cmd *c, int argc, const char **argv);
+int cmd_entangle(struct cmd *c, int argc, const char **argv);
 int cmd_evaluate(struct cmd *c, int argc, const char **argv);
 int cmd_forget(struct cmd *c, int argc, const char **argv);
 int cmd_help(struct cmd *c, int argc, const char **argv);

@@ -90,9 +90,10 @@ static int print_scores(struct cmd *c, const struct ob_scores *s, const char *pa
 
 static int unknown_kind(struct cmd *c, const char *kind)
 {
-    static const char *const kinds[] = { "confidence",   "max-confidence", "entropy",
-                                         "accuracy",     "margin",         "compare",
-                                         "memorization", "consistency",    "influence" };
+    static const char *const kinds[] = { "confidence",      "max-confidence",   "entropy",
+                                         "accuracy",        "margin",           "compare",
+                                         "memorization",    "consistency",      "influence",
+                                         "cumulative-loss", "centroid-distance" };
     const char *near = NULL;
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

@@ -6,7 +6,7 @@
 
 struct select {
     struct inputs_opts in;
-    const char *scores, *level, *class_name, *output;
+    const char *scores, *level, *entanglement, *class_name, *output;
     int random;
     size_t n;
     double center;
@@ -14,16 +14,24 @@ struct select {
 
 static int check(struct cmd *c, const struct select *s)
 {
-    int rules = (s->level != NULL) + (s->class_name != NULL) + (s->random != 0);
+    int rules = (s->level != NULL) + (s->class_name != NULL) + (s->random != 0) +
+                (s->entanglement != NULL);
 
     TRY(cmd_need(c, "data", s->in.data));
     TRY(cmd_need(c, "output", s->output));
     if (rules != 1)
-        return cmd_fail(c, OB_EINVAL, "one of --level, --class and --random is needed%s",
+        return cmd_fail(c, OB_EINVAL,
+                        "one of --level, --entanglement, --class and --random is needed%s",
                         rules ? ", not several" : "");
     if (s->level && strcmp(s->level, "low") && strcmp(s->level, "medium") &&
         strcmp(s->level, "high") && strcmp(s->level, "mix"))
         return cmd_fail(c, OB_EINVAL, "--level is low, medium, high or mix, not '%s'", s->level);
+    if (s->entanglement && strcmp(s->entanglement, "low") && strcmp(s->entanglement, "medium") &&
+        strcmp(s->entanglement, "high"))
+        return cmd_fail(c, OB_EINVAL, "--entanglement is low, medium or high, not '%s'",
+                        s->entanglement);
+    if (s->entanglement)
+        TRY(cmd_need(c, "model", s->in.model));
     if (s->level)
         TRY(cmd_need(c, "scores", s->scores));
     if (!s->class_name && !cmd_given(c, "size"))
@@ -55,10 +63,11 @@ static const char *how(struct cmd *c, const struct select *s, const struct input
                        const struct ob_scores *scores)
 {
     const char *rule = s->random ? cmd_textf(c, "random, seed %llu", (unsigned long long)c->seed)
-                       : s->class_name ? cmd_textf(c, "class %s", s->class_name)
-                                       : cmd_textf(c, "level %s of %s (%s)", s->level,
-                                                   ob_scores_info(scores)->kind,
-                                                   ob_scores_info(scores)->source);
+                       : s->class_name   ? cmd_textf(c, "class %s", s->class_name)
+                       : s->entanglement ? cmd_textf(c, "%s entanglement", s->entanglement)
+                                         : cmd_textf(c, "level %s of %s (%s)", s->level,
+                                                     ob_scores_info(scores)->kind,
+                                                     ob_scores_info(scores)->source);
     const char *center = cmd_given(c, "center") ? cmd_textf(c, ", centre %g", s->center) : "";
 
     return cmd_textf(
@@ -106,6 +115,11 @@ static int select_ids(struct cmd *c, const struct select *s, const struct inputs
         GO(find_class(c, in->data, s->class_name, &o.label));
     if (s->level)
         GO(ob_scores_read(&scores, s->scores, &c->err));
+    if (s->entanglement) {
+        o.rule = cmd_textf(c, "%s-entanglement", s->entanglement);
+        GO(ob_scores_from_model(&scores, in->model, in->data, ob_split_train(in->split),
+                                "centroid-distance", 0, &c->err));
+    }
     o.scores = scores;
     GO(ob_select(&ids, in->data, ob_split_train(in->split), &o, &c->err));
     GO(ob_ids_write(ids, s->output, how(c, s, in, scores), &c->err));
@@ -124,6 +138,8 @@ int cmd_select(struct cmd *c, int argc, const char **argv)
         ANY_DATA_OPTION(&s.in),
         { "scores", 0, OPT_TEXT, &s.scores, "scores of 'oubli score'", "FILE" },
         { "level", 'l', OPT_TEXT, &s.level, "low, medium, high, or mix: a third of each", "LEVEL" },
+        { "entanglement", 0, OPT_TEXT, &s.entanglement,
+          "low, medium or high: by distance to the mean embedding of --model", "LEVEL" },
         { "center", 0, OPT_FLOAT, &s.center,
           "where medium lies (default: 0.5 for memorization, else the middle of the range)", "X" },
         { "class", 0, OPT_TEXT, &s.class_name, "examples of one class, by number or name", "C" },

@@ -42,12 +42,17 @@ static const struct command commands[] = {
       "  oubli score confidence --events e.npz -o s.npy\n"
       "  oubli score margin --data D --model m.safetensors -o s.npy\n"
       "  oubli score compare a.npy b.npy\n"
-      "KIND from events: confidence, max-confidence, entropy, accuracy.\n"
-      "KIND from a model: confidence, entropy, margin. KIND from a bank: memorization, "
+      "KIND from events: confidence, max-confidence, entropy, accuracy, cumulative-loss.\n"
+      "KIND from a model: confidence, entropy, margin, centroid-distance. KIND from a bank: "
+      "memorization, "
       "consistency,\n"
       "influence (of training examples on test examples, an .npz). Higher means more memorized.\n"
       "  oubli score memorization --bank bank -o s.npy\n",
       cmd_score },
+    { "entangle", NULL, 0, 0, "says how much a forget set overlaps with what is retained",
+      "  oubli entangle --data D --model m.safetensors --forget ids.txt\n"
+      "  oubli entangle --data D --model m.safetensors --plan plan.json\n",
+      cmd_entangle },
     { "select", NULL, 0, 0, "picks a forget set",
       "  oubli select --data D --model m.safetensors --scores s.npy --level mix --size 600 -o "
       "ids.txt\n",

@@ -294,10 +294,12 @@ struct ob_scores_info {
     double images;      /* what it cost, in images of a forward pass */
     int raw;            /* as the papers define it: higher may mean less memorized */
 };
-/* kind: confidence, max-confidence, entropy, accuracy. raw: as the papers define it. */
+/* kind: confidence, max-confidence, entropy, accuracy, cumulative-loss (the sum over epochs). raw: as
+ * the papers define it. */
 int ob_scores_from_events(struct ob_scores **out, const struct ob_events *e, const char *kind,
                           int raw, struct ob_err *err);
-/* kind: confidence, entropy, margin, of a finished model on `ids` of the training file. */
+/* kind: confidence, entropy, margin, centroid-distance (to the mean embedding of `ids`; near is high), of
+ * a finished model on `ids` of the training file. */
 int ob_scores_from_model(struct ob_scores **out, const struct ob_model *m, const struct ob_data *d,
                          const struct ob_ids *ids, const char *kind, int raw, struct ob_err *err);
 int ob_scores_read(struct ob_scores **out, const char *path, struct ob_err *err);
@@ -317,6 +319,32 @@ struct ob_compare {
 };
 int ob_scores_compare(struct ob_compare *out, const struct ob_scores *a, const struct ob_scores *b,
                       struct ob_err *err);
+
+/* ---- entanglement: how much two sets overlap in a model's embedding ---- */
+
+struct ob_entangle_set {
+    const struct ob_ids *forget, *retain; /* both inside the training part */
+};
+struct ob_entangle_opts {
+    size_t size;
+    size_t sample; /* examples of each set for the discrepancy; 0: all (cost: their square) */
+    uint64_t seed; /* of the sample */
+};
+#define OB_ENTANGLE_OPTS_INIT                                                                      \
+    {                                                                                              \
+        .size = sizeof(struct ob_entangle_opts), .sample = 2000                                    \
+    }
+struct ob_entanglement {
+    size_t n_forget, n_retain, n_sample[2]; /* n_sample: forget, retain */
+    double es;          /* entanglement score (Zhao et al. 2024, eq. 2); high: hard to tell apart */
+    double es_released; /* with the middle of both means instead of the mean of all examples */
+    double mmd2, gamma; /* squared discrepancy (Gretton et al. 2012), gamma = 1 / (2 median^2) */
+    double mmd2_gamma1; /* with gamma 1 */
+};
+/* One forward pass over `ids` (the training part), then every set. out: n entries. */
+int ob_entangle(struct ob_entanglement *out, const struct ob_model *m, const struct ob_data *d,
+                const struct ob_ids *ids, const struct ob_entangle_set *set, size_t n,
+                const struct ob_entangle_opts *o, struct ob_err *err);
 
 /* ---- banks: many models, each trained on a random subset of the training part ---- */
 
@@ -378,7 +406,9 @@ int ob_bank_scores(struct ob_scores **out, float **error, struct ob_reliability 
  * an .npz with arrays train, test (example numbers) and value, most influential first. */
 int ob_bank_influence(const struct ob_bank *b, int top, const char *path, struct ob_err *err);
 
-/* A forget set out of `pool` (the training part). rule: low, medium, high, mix, random, class.
+/* A forget set out of `pool` (the training part). rule: low, medium, high, mix, random, class;
+ * low-entanglement, medium-entanglement, high-entanglement (from scores centroid-distance: of n in all, by distance,
+ * the farthest, those from rank floor(0.8 n) and floor(0.2 n) on; Zhao et al. 2024, appendix A.3).
  * center: NaN for the rule of the kind (0.5 for memorization, else the middle of the range). */
 struct ob_select_opts {
     size_t size;

@@ -9,8 +9,10 @@
  *     accuracy        v = [argmax = y]        1 - v
  *     entropy         v = sum_c p_c ln p_c    -v
  *     margin          v = p_y - max_c!=y p_c  -v
+ *     cumulative-loss v = -ln p_y, summed     v     (Ravikumar et al. 2025)
+ *     centroid-distance  v = |phi - mean phi| -v
  *
- * From events v is the mean over epochs; from a model it is that of one pass over the examples.
+ * From events v is the mean over epochs, the loss their sum; from a model it is that of one pass over the examples.
  */
 #include <jansson.h>
 #include <math.h>
@@ -21,12 +23,17 @@
 #include "run/train.h"
 #include "score/score.h"
 
+#define CENTROID "centroid-distance"
+
 /* What `kind` is in a score file; `raw` leaves it as defined. */
 static double signed_value(const char *kind, double v, int raw)
 {
     if (raw)
         return v;
-    return strcmp(kind, "entropy") && strcmp(kind, "margin") ? 1 - v : 0 - v;
+    if (!strcmp(kind, "cumulative-loss"))
+        return v;
+    return strcmp(kind, "entropy") && strcmp(kind, "margin") && strcmp(kind, CENTROID) ? 1 - v
+                                                                                       : 0 - v;
 }
 
 static int set_origin(struct ob_scores *s, json_t *origin, struct ob_err *err)
@@ -47,6 +54,8 @@ static const double *events_column(const struct ob_events *e, const char *kind)
         return e->max_confidence;
     if (!strcmp(kind, "entropy"))
         return e->neg_entropy;
+    if (!strcmp(kind, "cumulative-loss"))
+        return e->loss;
     return strcmp(kind, "accuracy") ? NULL : e->accuracy;
 }
 
@@ -62,7 +71,7 @@ int ob_scores_from_events(struct ob_scores **out, const struct ob_events *e, con
     if (!sum)
         return ob_fail(err, OB_EINVAL,
                        "no score '%s' comes from events; there are confidence, max-confidence, "
-                       "entropy, accuracy",
+                       "entropy, accuracy, cumulative-loss",
                        kind);
     if (e->epochs < 1)
         return ob_fail(err, OB_EFORMAT, "the events hold no whole epoch");
@@ -70,7 +79,9 @@ int ob_scores_from_events(struct ob_scores **out, const struct ob_events *e, con
     for (size_t i = 0; i < ids->n; i++) {
         float mean = (float)(sum[i] / (double)e->epochs); /* as an events file holds it */
 
-        s->value[ids->id[i]] = (float)signed_value(kind, mean, raw);
+        double v = sum == e->loss ? (double)mean * (double)e->epochs : (double)mean;
+
+        s->value[ids->id[i]] = (float)signed_value(kind, v, raw);
     }
     ob_scores_count(s);
     s->info.raw = raw != 0;
@@ -127,40 +138,65 @@ static int model_origin(struct ob_scores *s, const struct ob_model *m, const str
                       err);
 }
 
-int ob_scores_from_model(struct ob_scores **out, const struct ob_model *m, const struct ob_data *d,
-                         const struct ob_ids *ids, const char *kind, int raw, struct ob_err *err)
+static int from_answers(struct ob_scores *s, const struct ob_model *m, const struct ob_data *d,
+                        const struct ob_ids *ids, int raw, struct ob_err *err)
 {
-    int c = ob_model_n_classes(m);
-    struct ob_scores *s = NULL;
+    int c = ob_model_n_classes(m), rc;
     float *logits = NULL;
     double *p = NULL;
     size_t n;
-    int rc;
 
-    *out = NULL;
-    if (strcmp(kind, "confidence") && strcmp(kind, "entropy") && strcmp(kind, "margin"))
-        return ob_fail(err, OB_EINVAL,
-                       "no score '%s' comes from a finished model; there are confidence, entropy, "
-                       "margin",
-                       kind);
     if (!ob_mul(&n, ids->n, (size_t)c))
         return ob_fail(err, OB_ENOMEM, "out of memory (%zu examples)", ids->n);
-    OB_GO(ob_scores_new(&s, kind, "model", ob_data_info(d)->n_file[OB_TRAIN], err));
     OB_GO(ob_alloc(logits, n, err));
     OB_GO(ob_alloc(p, (size_t)c, err));
     OB_GO(ob_predict(logits, NULL, m, d, OB_TRAIN, ids, err));
     for (size_t i = 0; i < ids->n; i++) {
         ob_softmax(p, logits + i * (size_t)c, c);
-        s->value[ids->id[i]] = (float)ob_proxy(kind, raw, p, c,
+        s->value[ids->id[i]] = (float)ob_proxy(s->kind, raw, p, c,
                                                ob_data_label(d, OB_TRAIN, ids->id[i]));
     }
+out:
+    ob_free(p);
+    ob_free(logits);
+    return rc;
+}
+
+static int from_embedding(struct ob_scores *s, const struct ob_model *m, const struct ob_data *d,
+                          const struct ob_ids *ids, int raw, struct ob_err *err)
+{
+    double *distance;
+    int rc;
+
+    OB_TRY(ob_alloc(distance, ids->n, err));
+    rc = ob_centroid_distances(distance, m, d, ids, err);
+    for (size_t i = 0; i < ids->n && !rc; i++)
+        s->value[ids->id[i]] = (float)signed_value(s->kind, distance[i], raw);
+    ob_free(distance);
+    return rc;
+}
+
+int ob_scores_from_model(struct ob_scores **out, const struct ob_model *m, const struct ob_data *d,
+                         const struct ob_ids *ids, const char *kind, int raw, struct ob_err *err)
+{
+    struct ob_scores *s = NULL;
+    int rc;
+
+    *out = NULL;
+    if (strcmp(kind, "confidence") && strcmp(kind, "entropy") && strcmp(kind, "margin") &&
+        strcmp(kind, CENTROID))
+        return ob_fail(err, OB_EINVAL,
+                       "no score '%s' comes from a finished model; there are confidence, entropy, "
+                       "margin, centroid-distance",
+                       kind);
+    OB_GO(ob_scores_new(&s, kind, "model", ob_data_info(d)->n_file[OB_TRAIN], err));
+    OB_GO(strcmp(kind, CENTROID) ? from_answers(s, m, d, ids, raw, err)
+                                 : from_embedding(s, m, d, ids, raw, err));
     ob_scores_count(s);
     s->info.raw = raw != 0;
     s->info.images = (double)ids->n;
     rc = model_origin(s, m, d, err);
 out:
-    ob_free(p);
-    ob_free(logits);
     if (rc)
         ob_scores_free(s);
     else

@@ -19,6 +19,13 @@ void ob_scores_count(struct ob_scores *s); /* brings info.n_scored up to date */
 bool ob_scores_of_data(const struct ob_scores *s, const char *hash);
 /* Doubles as NaN-free ranks with ties averaged (1-based). */
 int ob_ranks(double *rank, const double *x, size_t n, struct ob_err *err);
+/* entanglement.c - as ob_entangle(), of the embedding phi: ids->n rows of f. */
+int ob_entangle_embedded(struct ob_entanglement *out, struct ob_ctx *ctx, const float *phi,
+                         size_t f, const struct ob_ids *ids, const struct ob_entangle_set *set,
+                         size_t n, const struct ob_entangle_opts *o, struct ob_err *err);
+/* Euclidean distance of each of `ids` to their mean embedding, by rank. */
+int ob_centroid_distances(double *out, const struct ob_model *m, const struct ob_data *d,
+                          const struct ob_ids *ids, struct ob_err *err);
 /* proxy.c - the post-hoc score `kind` of an example with class probabilities p[c]; NaN: no such
  * kind. */
 double ob_proxy(const char *kind, int raw, const double *p, int c, int label);

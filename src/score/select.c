@@ -2,7 +2,8 @@
  * select.c - forget sets by score, by class, or at random; deterministic, ties to the lower id.
  *
  * low: the n smallest scores; high: the n largest; medium: the n nearest to the centre; mix: n/3
- * low, then n/3 high, then n/3 medium of what is left. An example without a score is never taken.
+ * low, then n/3 high, then n/3 medium of what is left. By entanglement: what lies far from the mean
+ * embedding overlaps least with the rest. An example without a score is never taken.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -88,10 +89,39 @@ static void pick(struct item *item, size_t n, const struct ob_select_opts *o)
             center);
 }
 
+/* The items of the rule to the front; `n` of them. The nearest to the centroid have the highest scores,
+ * whatever the file's sign: a raw one holds the distance itself. */
+static int pick_entangled(struct item *item, size_t n, const struct ob_select_opts *o,
+                          struct ob_err *err)
+{
+    static const struct {
+        const char *rule;
+        double from;
+    } blocks[] = { { "medium-entanglement", 0.8 }, { "high-entanglement", 0.2 } };
+    size_t from = n - o->n;
+
+    for (size_t i = 0; i < 2; i++)
+        if (!strcmp(o->rule, blocks[i].rule))
+            from = (size_t)floor(blocks[i].from * (double)n);
+    if (from + o->n > n)
+        return ob_fail(err, OB_EINVAL, "from rank %zu of %zu there are no %zu examples", from, n,
+                       o->n);
+    sort_by(item, n, o->scores->info.raw ? LOW : HIGH, 0);
+    memmove(item, item + from, o->n * sizeof(*item));
+    return OB_OK;
+}
+
+static int is_entangled(const char *rule)
+{
+    return strstr(rule, "-entanglement") != NULL;
+}
+
 static int check_scores(const struct ob_data *d, const struct ob_select_opts *o, struct ob_err *err)
 {
     if (!o->scores)
         return ob_fail(err, OB_EINVAL, "a forget set by level needs scores");
+    if (is_entangled(o->rule) && strcmp(o->scores->kind, "centroid-distance"))
+        return ob_fail(err, OB_EINVAL, "a set by entanglement is chosen by centroid-distance");
     if (!strcmp(o->rule, "mix") && o->n % 3)
         return ob_fail(err, OB_EINVAL,
                        "a mixed forget set has three equal parts: %zu is not a "
@@ -116,7 +146,10 @@ static int select_level(uint32_t *id, size_t *n_out, const struct ob_data *d,
         rc = ob_fail(err, OB_EFORMAT, "%zu examples asked for, but only %zu have a score", o->n, n);
         goto out;
     }
-    pick(item, n, o);
+    if (is_entangled(o->rule))
+        OB_GO(pick_entangled(item, n, o, err));
+    else
+        pick(item, n, o);
     for (size_t i = 0; i < o->n; i++)
         id[i] = item[i].id;
     *n_out = o->n;
@@ -161,14 +194,23 @@ static int select_class(uint32_t *id, size_t *n_out, const struct ob_data *d,
 
 static int check_rule(const struct ob_select_opts *o, struct ob_err *err)
 {
-    static const char *const rules[] = { "low", "medium", "high", "mix", "random", "class" };
+    static const char *const rules[] = { "low",
+                                         "medium",
+                                         "high",
+                                         "mix",
+                                         "random",
+                                         "class",
+                                         "low-entanglement",
+                                         "medium-entanglement",
+                                         "high-entanglement" };
     bool known = false;
 
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
         known = known || (o->rule && !strcmp(o->rule, rules[i]));
     if (!known)
         return ob_fail(err, OB_EINVAL,
-                       "no rule '%s'; there are low, medium, high, mix, random, class",
+                       "no rule '%s'; there are low, medium, high, mix, random, class, and "
+                       "low-, medium- and high-entanglement",
                        o->rule ? o->rule : "");
     if (!o->n && strcmp(o->rule, "class"))
         return ob_fail(err, OB_EINVAL, "a forget set of 0 examples");

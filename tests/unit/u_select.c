@@ -177,6 +177,52 @@ static void mix_order(void **state)
     room_close(&r);
 }
 
+/* Ascending by distance; raw files hold the distance, others its negative. */
+static void entangled(void **state)
+{
+    static const float distance[N] = { 3, 7, 3, NO, 1, 11, 2, 9, 100, 8, 4, 10 };
+    /* of the pool, by distance: 4 6 0 2 10 1 9 7 11 5: ten; floor(0.2 n) = 2, floor(0.8 n) = 8 */
+    static const struct {
+        const char *rule;
+        size_t n;
+        uint32_t id[2];
+    } want[] = { { "low-entanglement", 1, { 5 } },
+                 { "medium-entanglement", 1, { 11 } },
+                 { "high-entanglement", 2, { 0, 2 } } };
+
+    (void)state;
+    for (int raw = 0; raw < 2; raw++) {
+        float value[N];
+        struct room r;
+
+        for (int i = 0; i < N; i++)
+            value[i] = raw ? distance[i] : -distance[i];
+        room_open(&r, "centroid-distance", value);
+        r.s->info.raw = raw;
+        for (int k = 0; k < 3; k++) {
+            struct ob_select_opts o = {
+                .size = sizeof(o), .rule = want[k].rule, .n = want[k].n, .scores = r.s
+            };
+            struct ob_ids *ids;
+
+            must(ob_select(&ids, &r.d, r.pool, &o, err));
+            assert_int_equal(ids->n, want[k].n);
+            assert_memory_equal(ids->id, want[k].id, want[k].n * sizeof(uint32_t));
+            ob_ids_free(ids);
+            o.n = 9;
+            if (k)
+                must_fail(ob_select(&ids, &r.d, r.pool, &o, err), OB_EINVAL, "there are no 9");
+        }
+        strcpy(r.s->kind, "margin");
+        must_fail(
+            ob_select(&(struct ob_ids *){ NULL }, &r.d, r.pool,
+                      &(struct ob_select_opts){ .rule = "low-entanglement", .n = 2, .scores = r.s },
+                      err),
+            OB_EINVAL, "centroid-distance");
+        room_close(&r);
+    }
+}
+
 static void classes(void **state)
 {
     struct room r;
@@ -295,6 +341,7 @@ int main(void)
         cmocka_unit_test(medium),
         cmocka_unit_test(mix),
         cmocka_unit_test(mix_order),
+        cmocka_unit_test(entangled),
         cmocka_unit_test(classes),
         cmocka_unit_test(random_sets),
         cmocka_unit_test(refusals),

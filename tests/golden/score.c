@@ -1,0 +1,137 @@
+/* score.c - entanglement, discrepancy, and a bank that numpy wrote, against numpy and scipy. */
+#include "common.h"
+
+#include <math.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "score/bank.h"
+
+#define DIR "tests/golden/score/"
+
+static struct ob_npz load(const char *path)
+{
+    struct ob_npz z = { 0 };
+
+    must(ob_npz_read(&z, path, 1 << 20, err));
+    return z;
+}
+
+static const struct ob_npy *find(const struct ob_npz *z, const char *name, int i)
+{
+    char text[32];
+    const struct ob_npy *a;
+
+    snprintf(text, sizeof(text), "%s%d", name, i);
+    a = ob_npz_find(z, text);
+    assert_non_null(a);
+    return a;
+}
+
+static void same(double a, double b, double bound)
+{
+    if (!(isnan(a) && isnan(b)) && !(fabs(a - b) <= bound * fmax(1, fabs(b))))
+        fail_msg("%.17g is not %.17g", a, b);
+}
+
+static struct ob_ctx *context(void)
+{
+    struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
+    struct ob_ctx *ctx;
+
+    o.n_threads = 2;
+    must(ob_ctx_new(&ctx, &o, err));
+    return ctx;
+}
+
+static void entanglement(void **state)
+{
+    struct ob_npz z = load(DIR "entangle.npz");
+    struct ob_ctx *ctx = context();
+
+    (void)state;
+    for (int k = 0; k < 3; k++) {
+        const struct ob_npy *phi = find(&z, "phi", k), *f = find(&z, "forget", k),
+                            *want = find(&z, "want", k);
+        struct ob_entangle_opts o = OB_ENTANGLE_OPTS_INIT;
+        struct ob_entanglement got;
+        struct ob_ids *all, *forget, *retain;
+        uint32_t id[300];
+        float *x = malloc(phi->n * sizeof(*x));
+
+        for (uint32_t i = 0; i < phi->shape[0]; i++)
+            id[i] = i;
+        must(ob_ids_new(&all, id, phi->shape[0], phi->shape[0], err));
+        for (size_t i = 0; i < f->n; i++)
+            id[i] = (uint32_t)ob_npy_int(f, i);
+        must(ob_ids_new(&forget, id, f->n, phi->shape[0], err));
+        must(ob_ids_minus(&retain, all, forget, err));
+        for (size_t i = 0; i < phi->n; i++)
+            x[i] = (float)ob_npy_double(phi, i);
+        must(ob_entangle_embedded(&got, ctx, x, phi->shape[1], all,
+                                  &(struct ob_entangle_set){ forget, retain }, 1, &o, err));
+        same(got.es, ob_npy_double(want, 0), 1e-12);
+        same(got.es_released, ob_npy_double(want, 1), 1e-12);
+        same(got.mmd2, ob_npy_double(want, 2), 1e-6); /* distances wait as floats */
+        same(got.gamma, ob_npy_double(want, 3), 1e-6);
+        same(got.mmd2_gamma1, ob_npy_double(want, 4), 1e-6);
+        o.sample = 10;
+        must(ob_entangle_embedded(&got, ctx, x, phi->shape[1], all,
+                                  &(struct ob_entangle_set){ forget, retain }, 1, &o, err));
+        assert_int_equal(got.n_sample[1], 10);
+        assert_true(got.mmd2 > 0);
+        same(got.es, ob_npy_double(want, 0), 1e-12);
+        free(x);
+        ob_ids_free(retain);
+        ob_ids_free(forget);
+        ob_ids_free(all);
+    }
+    ob_npz_release(&z);
+    ob_ctx_free(ctx);
+}
+
+static void bank_of_numpy(void **state)
+{
+    static const char *const kinds[] = { "memorization", "consistency" };
+    struct ob_npz z = load(DIR "bank.npz"), i;
+    struct ob_ctx *ctx = context();
+    struct ob_bank *b;
+    char path[200];
+
+    (void)state;
+    must(ob_bank_open(&b, ctx, DIR "bank", err));
+    assert_int_equal(ob_bank_info(b)->n_models, 9);
+    must_fail(ob_bank_check(b, 3, err), OB_ENOTFOUND, "model-00003.npz");
+    for (int k = 0; k < 2; k++) {
+        const struct ob_npy *want = ob_npz_find(&z, kinds[k]);
+        struct ob_scores *s;
+        struct ob_reliability r;
+
+        must(ob_bank_scores(&s, NULL, &r, b, kinds[k], 1, err));
+        assert_int_equal(r.n_models, 7);
+        assert_int_equal(ob_scores_info(s)->n, want->n);
+        for (size_t n = 0; n < want->n; n++)
+            same((double)ob_scores_value(s)[n], ob_npy_double(want, n), 1e-7);
+        ob_scores_free(s);
+    }
+    must(ob_bank_influence(b, 5, scratch_file(path, sizeof(path), "i.npz"), err));
+    i = load(path);
+    for (size_t n = 0; n < 9 * 5; n++)
+        same(ob_npy_double(ob_npz_find(&i, "value"), n),
+             ob_npy_double(ob_npz_find(&z, "influence"), n), 1e-7);
+    unlink(path);
+    ob_npz_release(&i);
+    ob_npz_release(&z);
+    ob_bank_free(b);
+    ob_ctx_free(ctx);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(entanglement),
+        cmocka_unit_test(bank_of_numpy),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

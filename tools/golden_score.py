@@ -1,0 +1,92 @@
+"""golden_score.py - entanglement, discrepancy, and a small bank of models with what is read from it, from numpy
+and scipy.
+
+make(outdir) writes outdir/score/entangle.npz, bank.npz and the folder bank; alone: golden_score.py OUTDIR.
+"""
+
+import hashlib
+import json
+import os
+import sys
+
+import numpy as np
+from scipy.spatial.distance import cdist, pdist
+
+
+def make_entangle(out):
+    rng = np.random.RandomState(1)
+    data = {}
+    for case, (n, f, n_forget, apart) in enumerate([(90, 12, 20, 0.), (200, 3, 60, 2.), (41, 64, 1, .3)]):
+        phi = rng.normal(size=(n, f)).astype(np.float32)
+        forget = np.sort(rng.choice(n, n_forget, replace=False))
+        phi[forget] += np.float32(apart)
+        retain = np.setdiff1d(np.arange(n), forget)
+        x, r, s = phi.astype(float), phi[retain].astype(float), phi[forget].astype(float)
+        inside = ((r - r.mean(0)) ** 2).sum(1).mean() + ((s - s.mean(0)) ** 2).sum(1).mean()
+
+        def score(mu):
+            return inside / (.5 * (((r.mean(0) - mu) ** 2).sum() + ((s.mean(0) - mu) ** 2).sum()))
+
+        def mmd2(gamma):
+            k = [np.exp(-gamma * cdist(a, b, "sqeuclidean")).mean() for a, b in ((s, s), (r, r), (s, r))]
+            return k[0] + k[1] - 2 * k[2]
+
+        gamma = 1 / (2 * np.median(pdist(x)) ** 2)
+        data.update({f"phi{case}": phi, f"forget{case}": forget, f"want{case}": np.array(
+            [score(x.mean(0)), score((r.mean(0) + s.mean(0)) / 2), mmd2(gamma), gamma, mmd2(1.)])})
+        print(f"  entanglement {case}: {data[f'want{case}']}")
+    np.savez(os.path.join(out, "entangle.npz"), **data)
+
+
+def make_bank(out):
+    """Seven models of a pretended training; numbers 0 to 8, of which 3 and 5 are missing."""
+    rng = np.random.RandomState(2)
+    folder = os.path.join(out, "bank")
+    os.makedirs(folder, exist_ok=True)
+    n_file, classes = 60, 4
+    train, test = np.sort(rng.choice(n_file, 43, replace=False)), np.arange(9)
+    labels = rng.randint(classes, size=43), rng.randint(classes, size=9)
+    part = np.ones(43, np.uint8)
+    part[[4, 17]] = 0
+    settings = {"arch": "cnn", "augment": "none", "batch": 32, "data": "0" * 64, "epochs": 3, "examples": "none",
+                "lr": .5, "momentum": .5, "normalize": "", "optimizer": "sgd", "schedule": "cosine", "seed": 7,
+                "split": "1" * 64, "subset": .5, "weight_decay": .25}
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    key = hashlib.blake2b(text.encode() + b"\0", digest_size=32).hexdigest()
+    with open(os.path.join(folder, "bank.json"), "w") as f:
+        json.dump({"oubli_bank": 1, "models": 9, "key": key, "settings": settings}, f, indent=1)
+    np.savez(os.path.join(folder, "examples.npz"), train=train, train_label=labels[0].astype(np.int32), part=part,
+             test=test, test_label=labels[1].astype(np.int32), n=np.int64(n_file), classes=np.int64(classes))
+    included, right = [], ([], [])
+    for k in (0, 1, 2, 4, 6, 7, 8):
+        included.append((rng.uniform(size=43) < .5) & (part > 0))
+        logits = [rng.normal(size=(len(y), classes)).astype(np.float16) for y in labels]
+        logits[0][included[-1], labels[0][included[-1]]] += np.float16(1.5)
+        logits[0][0] = 2  # equal ones: the first counts
+        for i in range(2):
+            right[i].append(logits[i].argmax(1) == labels[i])
+        np.savez(os.path.join(folder, f"model-{k:05d}.npz"), model=np.int64(k),
+                 bank=np.frombuffer(key.encode(), np.uint8), included=np.packbits(included[-1]), train=logits[0],
+                 test=logits[1])
+    a, (r, t) = np.array(included, float), (np.array(x, float) for x in right)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mem = (a * r).sum(0) / a.sum(0) - ((1 - a) * r).sum(0) / (1 - a).sum(0)
+        consistency = ((1 - a) * r).sum(0) / (1 - a).sum(0)
+        influence = (a.T @ t) / a.sum(0)[:, None] - ((1 - a).T @ t) / (1 - a).sum(0)[:, None]
+    want = {name: np.full(n_file, np.nan) for name in ("memorization", "consistency")}
+    want["memorization"][train[part > 0]] = mem[part > 0]
+    want["consistency"][train[part > 0]] = consistency[part > 0]
+    influence[~np.isfinite(influence)] = -np.inf
+    want["influence"] = np.ascontiguousarray(-np.sort(-influence, axis=0)[:5].T)
+    np.savez(os.path.join(out, "bank.npz"), **want)
+
+
+def make(outdir):
+    out = os.path.join(outdir, "score")
+    os.makedirs(out, exist_ok=True)
+    make_entangle(out)
+    make_bank(out)
+
+
+if __name__ == "__main__":
+    make(sys.argv[1])
