@@ -6,7 +6,7 @@
 #include <oubli.h>
 
 /*
- *   curve DATA ARCH EPOCHS LR BATCH OUT.csv     goes on where it was stopped
+ *   curve DATA ARCH EPOCHS LR BATCH OUT.csv [SEED]     goes on where it was stopped
  *
  * SGD with momentum 0.9 and weight decay 5e-4, cosine to 0 per epoch, crop-flip. Columns: epoch,
  * seconds of training so far in this run, running loss and accuracy of the epoch, test accuracy.
@@ -78,18 +78,22 @@ int main(int argc, char **argv)
     struct ob_split *split;
     const struct ob_data_info *info;
     char checkpoint[4096];
+    uint64_t seed = 1;
 
-    if (argc != 7) {
-        fprintf(stderr, "curve DATA ARCH EPOCHS LR BATCH OUT.csv\n");
+    if (argc != 7 && argc != 8) {
+        fprintf(stderr, "curve DATA ARCH EPOCHS LR BATCH OUT.csv [SEED]\n");
         return 2;
     }
+    if (argc == 8)
+        seed = strtoull(argv[7], NULL, 10);
     co.isa = getenv("OB_ISA");
+    co.n_threads = getenv("THREADS") ? atoi(getenv("THREADS")) : 0;
     if (ob_ctx_new(&ctx, &co, &err) || ob_data_open(&data, ctx, argv[1], &err))
         die(&err);
     info = ob_data_info(data);
     if (ob_split_new(&split, data, 0, 1, &err) ||
         ob_model_new(&c.model, ctx, argv[2], info->channels, info->height, info->width,
-                     info->n_classes, 1, &err) ||
+                     info->n_classes, seed, &err) ||
         ob_model_set_normalize(c.model, NULL, data, &err))
         die(&err);
     o.recipe = (struct ob_recipe){ .epochs = atoi(argv[3]),
@@ -101,7 +105,7 @@ int main(int argc, char **argv)
                                    .augment = "crop-flip",
                                    .optimizer = "sgd" };
     snprintf(checkpoint, sizeof(checkpoint), "%s.ckpt", argv[6]);
-    o.seed = 1;
+    o.seed = seed;
     o.checkpoint = checkpoint;
     o.resume = 1;
     o.on_epoch = on_epoch;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """curve_torch.py - the same training as bench/curve.c in PyTorch, for comparison.
 
-    bench/curve_torch.py cifar10:DIR[,train=N][,test=N] ARCH EPOCHS LR BATCH OUT.csv
+    bench/curve_torch.py cifar10:DIR[,train=N][,test=N] ARCH EPOCHS LR BATCH OUT.csv [SEED]
 
 Same recipe, subset (the first images in file order, classes equal), augmentation and policy of order (a new
 permutation each epoch); the random numbers are PyTorch's own. THREADS in the environment, default all.
@@ -57,7 +57,7 @@ def main():
     spec, arch, epochs, lr, batch, out = sys.argv[1:7]
     epochs, lr, batch = int(epochs), float(lr), int(batch)
     torch.set_num_threads(int(os.environ.get("THREADS", os.cpu_count())))
-    torch.manual_seed(1)
+    torch.manual_seed(int(sys.argv[7]) if len(sys.argv) > 7 else 1)
     (x, y), (tx, ty) = open_data(spec)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
     model = NETS[arch](3, 32, 32)
