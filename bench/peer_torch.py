@@ -135,31 +135,25 @@ def main():
     x, y = torch.rand(n, c, h, w), torch.randint(0, 10, (n,))
     opt = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
 
-    kept = None  # as in a loop over batches, where the last output lives until the next one is there: else the C
-    # library gives memory back to the system after each step, and a step takes a fifth longer
-
-    def train():
-        nonlocal kept
-        z = model((x - 0.5) / 0.25)
-        loss = F.cross_entropy(z, y)
-        opt.zero_grad()
-        loss.backward()
-        opt.step()
-        kept = z, loss, loss.item()
-
-    def infer():
-        nonlocal kept
-        with torch.no_grad():
-            kept = model((x - 0.5) / 0.25)
-
-    model.train(mode == "train")
-    step = train if mode == "train" else infer
-    step()
-    times, end = [], time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 2:
+    # A loop as people write it: the last output lives until the next one is there. In a function of its own each
+    # step would let go of everything, the C library give the memory back to the system, and the next step take a fifth longer.
+    training = mode == "train"
+    model.train(training)
+    torch.set_grad_enabled(training)
+    times, end = [], None
+    while end is None or time.perf_counter() < end or len(times) < 3:
         t = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - t)
+        z = model((x - 0.5) / 0.25)
+        if training:
+            loss = F.cross_entropy(z, y)
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            loss.item()
+        if end is None:
+            end = time.perf_counter() + seconds  # the first one is to warm up
+        else:
+            times.append(time.perf_counter() - t)
     times.sort()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{peak:.0f} {n / times[len(times) // 2]:.1f}")
