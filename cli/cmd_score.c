@@ -7,8 +7,9 @@
 
 struct score {
     struct inputs_opts in;
-    const char *events, *bank, *output;
+    const char *events, *bank, *variant, *output;
     int raw, top;
+    double step;
 };
 
 static int compare(struct cmd *c)
@@ -90,10 +91,11 @@ static int print_scores(struct cmd *c, const struct ob_scores *s, const char *pa
 
 static int unknown_kind(struct cmd *c, const char *kind)
 {
-    static const char *const kinds[] = { "confidence",      "max-confidence",   "entropy",
-                                         "accuracy",        "margin",           "compare",
-                                         "memorization",    "consistency",      "influence",
-                                         "cumulative-loss", "centroid-distance" };
+    static const char *const kinds[] = {
+        "confidence",        "max-confidence", "entropy",     "accuracy",  "margin",
+        "compare",           "memorization",   "consistency", "influence", "cumulative-loss",
+        "centroid-distance", "holdout",        "curvature"
+    };
     const char *near = NULL;
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -119,6 +121,20 @@ static int from_events(struct cmd *c, const struct score *s, struct ob_scores **
     return status;
 }
 
+static int holdout(struct cmd *c, const struct score *s, const struct inputs *in,
+                   struct ob_scores **out)
+{
+    struct ob_holdout_opts o = OB_HOLDOUT_OPTS_INIT;
+
+    o.seed = c->seed;
+    o.released = s->variant && !strcmp(s->variant, "released");
+    if (s->variant && !o.released && strcmp(s->variant, "paper"))
+        return cmd_fail(c, OB_EINVAL, "--variant is paper or released, not '%s'", s->variant);
+    if (o.released)
+        cmd_warn(c, "the released variant trains on the test set: judge nothing by it afterwards");
+    return ob_scores_holdout(out, in->model, in->data, in->split, &o, &c->err);
+}
+
 static int from_model(struct cmd *c, const struct score *s, struct ob_scores **out)
 {
     struct inputs in;
@@ -126,8 +142,12 @@ static int from_model(struct cmd *c, const struct score *s, struct ob_scores **o
 
     TRY(cmd_start(c));
     TRY(inputs_open(c, &in, &s->in, OTHER_DATA_REFUSED));
-    status = ob_scores_from_model(out, in.model, in.data, ob_split_train(in.split), c->args[0],
-                                  s->raw, &c->err);
+    status = !strcmp(c->args[0], "holdout") ? holdout(c, s, &in, out)
+             : !strcmp(c->args[0], "curvature")
+                 ? ob_scores_curvature(out, in.model, in.data, ob_split_train(in.split), s->step,
+                                       &c->err)
+                 : ob_scores_from_model(out, in.model, in.data, ob_split_train(in.split),
+                                        c->args[0], s->raw, &c->err);
     inputs_release(&in);
     return status;
 }
@@ -219,12 +239,15 @@ out:
 
 int cmd_score(struct cmd *c, int argc, const char **argv)
 {
-    struct score s = { .in = INPUTS_OPTS_INIT, .top = 10 };
+    struct score s = { .in = INPUTS_OPTS_INIT, .top = 10, .step = 0.01 };
     const struct opt options[] = {
         { "events", 'e', OPT_TEXT, &s.events, "learning events of 'oubli train --events'", "FILE" },
         { "bank", 'b', OPT_TEXT, &s.bank, "models of 'oubli bank train'", "DIR" },
         { "top", 0, OPT_INT, &s.top,
           "influence: training examples for each test example (default 10)", "N" },
+        { "variant", 0, OPT_TEXT, &s.variant,
+          "holdout: paper (the validation part) or released (the test set)", "V" },
+        { "step", 0, OPT_FLOAT, &s.step, "curvature: length of the way (default 0.01)", "H" },
         INPUTS_OPTIONS(&s.in),
         ANY_DATA_OPTION(&s.in),
         { "raw", 0, OPT_FLAG, &s.raw, "as the papers define it, whatever its direction", NULL },

@@ -43,10 +43,9 @@ static const struct command commands[] = {
       "  oubli score margin --data D --model m.safetensors -o s.npy\n"
       "  oubli score compare a.npy b.npy\n"
       "KIND from events: confidence, max-confidence, entropy, accuracy, cumulative-loss.\n"
-      "KIND from a model: confidence, entropy, margin, centroid-distance. KIND from a bank: "
-      "memorization, "
-      "consistency,\n"
-      "influence (of training examples on test examples, an .npz). Higher means more memorized.\n"
+      "KIND from a model: confidence, entropy, margin, centroid-distance, holdout, curvature.\n"
+      "KIND from a bank: memorization, consistency, influence (of training examples on test\n"
+      "examples, an .npz). Higher means more memorized.\n"
       "  oubli score memorization --bank bank -o s.npy\n",
       cmd_score },
     { "entangle", NULL, 0, 0, "says how much a forget set overlaps with what is retained",

@@ -263,6 +263,8 @@ struct ob_train_opts {
     int checkpoint_every;   /* epochs; 0 means 1 */
     int resume; /* go on from the checkpoint if it is there; OB_EFORMAT: other settings */
     struct ob_events **events; /* not NULL: record, and give the caller the object */
+    int patience; /* stop after so many epochs without a lower loss; 0: never. No checkpoint then */
+    enum ob_part part; /* whose examples; OB_TEST only to repeat what published code did */
     /* called after each epoch, for curves; may be NULL */
     void (*on_epoch)(void *arg, int epoch, double loss, double accuracy);
     void *arg;
@@ -302,6 +304,27 @@ int ob_scores_from_events(struct ob_scores **out, const struct ob_events *e, con
  * a finished model on `ids` of the training file. */
 int ob_scores_from_model(struct ob_scores **out, const struct ob_model *m, const struct ob_data *d,
                          const struct ob_ids *ids, const char *kind, int raw, struct ob_err *err);
+/* Holdout retraining: how far predictions move when a copy of the model is trained on the held-out part until
+ * its loss stops falling (src/score/holdout.c). OB_EINVAL: the split has no validation part. */
+struct ob_holdout_opts {
+    size_t size;
+    double lr;
+    int epochs, batch, patience; /* at most so many epochs; patience of them without a lower loss */
+    int released;                /* held out is the test set, as in the published code */
+    uint64_t seed;
+};
+#define OB_HOLDOUT_OPTS_INIT                                                                       \
+    {                                                                                              \
+        .size = sizeof(struct ob_holdout_opts), .lr = 0.1, .epochs = 30, .batch = 128,             \
+        .patience = 4                                                                              \
+    }
+int ob_scores_holdout(struct ob_scores **out, const struct ob_model *m, const struct ob_data *d,
+                      const struct ob_split *split, const struct ob_holdout_opts *o,
+                      struct ob_err *err);
+/* Loss curvature: how far the gradient with respect to the pixels turns on a way of length `h` along its
+ * own sign (src/score/curvature.c; h = 0.01 there). */
+int ob_scores_curvature(struct ob_scores **out, const struct ob_model *m, const struct ob_data *d,
+                        const struct ob_ids *ids, double h, struct ob_err *err);
 int ob_scores_read(struct ob_scores **out, const char *path, struct ob_err *err);
 int ob_scores_write(const struct ob_scores *s, const char *path, struct ob_err *err); /* + .json */
 void ob_scores_free(struct ob_scores *s);

@@ -1,7 +1,7 @@
-"""golden_score.py - entanglement, discrepancy, and a small bank of models with what is read from it, from numpy
-and scipy.
+"""golden_score.py - entanglement, discrepancy, loss curvature, divergence, and a small bank of models with what is
+read from it, from numpy, scipy and PyTorch.
 
-make(outdir) writes outdir/score/entangle.npz, bank.npz and the folder bank; alone: golden_score.py OUTDIR.
+make(outdir) writes outdir/score/*.npz, curvature.safetensors and the folder bank; alone: golden_score.py OUTDIR.
 """
 
 import hashlib
@@ -10,6 +10,9 @@ import os
 import sys
 
 import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
 from scipy.spatial.distance import cdist, pdist
 
 
@@ -81,11 +84,71 @@ def make_bank(out):
     np.savez(os.path.join(out, "bank.npz"), **want)
 
 
+class Cnn(nn.Module):
+    def __init__(self):
+        super().__init__()
+        for i, (a, b) in enumerate(((1, 8), (8, 16), (16, 32)), 1):
+            setattr(self, f"conv{i}", nn.Conv2d(a, b, 3, padding=1, bias=False))
+            setattr(self, f"bn{i}", nn.BatchNorm2d(b))
+        self.fc = nn.Linear(32, 3)
+
+    def forward(self, x):
+        x = (x - .4) / .3
+        for i in (1, 2, 3):
+            x = F.max_pool2d(F.relu(getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(x))), 2)
+        return self.fc(x.flatten(1))
+
+
+def write_safetensors(path, tensors):
+    head, data = {}, b""
+    for name, x in sorted(tensors.items()):
+        raw = x.numpy().tobytes()
+        head[name] = {"dtype": "I64" if x.dtype == torch.int64 else "F32", "shape": list(x.shape),
+                      "data_offsets": [len(data), len(data) + len(raw)]}
+        data += raw
+    text = json.dumps(head, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as f:
+        f.write(len(text).to_bytes(8, "little") + text + data)
+
+
+def make_curvature(out):
+    """In double; the model and the images are float32. A file that is a data set as well."""
+    torch.manual_seed(3)
+    rng = np.random.RandomState(3)
+    model = Cnn()
+    for i in (1, 2, 3):
+        getattr(model, f"bn{i}").running_mean.uniform_(-.2, .2)
+        getattr(model, f"bn{i}").running_var.uniform_(.5, 1.5)
+    write_safetensors(os.path.join(out, "curvature.safetensors"), model.state_dict())
+    x = rng.uniform(size=(21, 1, 8, 8)).astype(np.float32)
+    y = np.arange(21) % 3
+    model.double().eval()
+
+    def gradient(x):
+        x = x.clone().requires_grad_()
+        F.cross_entropy(model(x), torch.tensor(y), reduction="sum").backward()
+        return x.grad
+
+    x0 = torch.tensor(x, dtype=torch.double)
+    g = gradient(x0)
+    s = g.sign()
+    z = .01 * (s + 1e-7) / (s.flatten(1).norm(dim=1)[:, None, None, None] + 1e-7)
+    want = (gradient(x0 + z) - g).flatten(1).norm(dim=1).numpy()
+    p, q = rng.dirichlet(np.full(4, .3), 12), rng.dirichlet(np.full(4, .3), 12)
+    p[0], q[0] = [1, 0, 0, 0], [0, 0, 0, 1]
+    a, b = np.maximum(p, 1e-10), np.maximum(q, 1e-10)
+    np.savez(os.path.join(out, "curvature.npz"), x_train=x, y_train=y, x_test=x[:3], y_test=y[:3])
+    np.savez(os.path.join(out, "proxies.npz"), curvature=want, p=p, q=q,
+             divergence=.5 * ((a * np.log(a / b)).sum(1) + (b * np.log(b / a)).sum(1)))
+
+
 def make(outdir):
     out = os.path.join(outdir, "score")
     os.makedirs(out, exist_ok=True)
     make_entangle(out)
     make_bank(out)
+    make_curvature(out)
 
 
 if __name__ == "__main__":

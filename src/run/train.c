@@ -106,7 +106,7 @@ static int prepare(struct training *t, const struct ob_data *d, const struct ob_
     OB_TRY(ob_schedule_parse(&t->schedule, r->schedule, err));
     OB_TRY(ob_augment_parse(r->augment, &lo.augment, err));
     OB_TRY(check_room(t, use, batch, err));
-    OB_TRY(ob_loader_new(&t->loader, d, OB_TRAIN, use, &lo, err));
+    OB_TRY(ob_loader_new(&t->loader, d, t->opts->part, use, &lo, err));
     OB_TRY(ob_exec_new(&t->exec, t->ctx, t->model->net, batch, OB_EXEC_TRAIN, err));
     OB_TRY(ob_optim_init(&t->optim, t->ctx, r->optimizer, t->model->net->n_params, r->momentum,
                          r->weight_decay, err));
@@ -227,10 +227,13 @@ static int one_epoch(struct training *t, struct ob_err *err)
 
 static int epochs(struct training *t, struct ob_err *err)
 {
-    int every = t->opts->checkpoint_every > 0 ? t->opts->checkpoint_every : 1;
+    int every = t->opts->checkpoint_every > 0 ? t->opts->checkpoint_every : 1, waited = 0;
+    double best = INFINITY;
 
-    while (t->epoch < t->recipe->epochs) {
+    while (t->epoch < t->recipe->epochs && (!t->opts->patience || waited < t->opts->patience)) {
         OB_TRY(one_epoch(t, err));
+        waited = t->cost->loss < best ? 0 : waited + 1;
+        best = fmin(best, t->cost->loss);
         if (t->opts->on_epoch)
             t->opts->on_epoch(t->opts->arg, t->epoch - 1, t->cost->loss, t->cost->accuracy);
         if (t->epoch % every == 0 || t->epoch == t->recipe->epochs)
@@ -268,6 +271,10 @@ int ob_train(struct ob_cost *cost, struct ob_model *m, const struct ob_data *d,
     OB_TRY(ob_model_check_shape(m, d, err));
     if (!use->n)
         return ob_fail(err, OB_EFORMAT, "no example is left to train on");
+    if (o->checkpoint && (o->patience || o->part != OB_TRAIN))
+        return ob_fail(err, OB_EINVAL,
+                       "a training with patience, or on the test file, has no "
+                       "checkpoint");
     OB_GO(settings_text(&t, d, use, err));
     OB_GO(prepare(&t, d, use, err));
     OB_GO(restore(&t, err));

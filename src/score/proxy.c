@@ -125,8 +125,8 @@ double ob_proxy(const char *kind, int raw, const double *p, int c, int label)
     return strcmp(kind, "margin") ? NAN : signed_value(kind, margin(p, c, label), raw);
 }
 
-static int model_origin(struct ob_scores *s, const struct ob_model *m, const struct ob_data *d,
-                        struct ob_err *err)
+int ob_scores_of_model(struct ob_scores *s, const struct ob_model *m, const struct ob_data *d,
+                       struct ob_err *err)
 {
     const struct ob_data_info *info = ob_data_info(d);
     char digest[65];
@@ -195,7 +195,7 @@ int ob_scores_from_model(struct ob_scores **out, const struct ob_model *m, const
     ob_scores_count(s);
     s->info.raw = raw != 0;
     s->info.images = (double)ids->n;
-    rc = model_origin(s, m, d, err);
+    rc = ob_scores_of_model(s, m, d, err);
 out:
     if (rc)
         ob_scores_free(s);

@@ -26,6 +26,11 @@ int ob_entangle_embedded(struct ob_entanglement *out, struct ob_ctx *ctx, const 
 /* Euclidean distance of each of `ids` to their mean embedding, by rank. */
 int ob_centroid_distances(double *out, const struct ob_model *m, const struct ob_data *d,
                           const struct ob_ids *ids, struct ob_err *err);
+/* proxy.c - the origin of scores of a finished model */
+int ob_scores_of_model(struct ob_scores *s, const struct ob_model *m, const struct ob_data *d,
+                       struct ob_err *err);
+/* holdout.c - (KL(p||q) + KL(q||p)) / 2 of c probabilities each of at least 1e-10 */
+double ob_holdout_divergence(const double *p, const double *q, int c);
 /* proxy.c - the post-hoc score `kind` of an example with class probabilities p[c]; NaN: no such
  * kind. */
 double ob_proxy(const char *kind, int raw, const double *p, int c, int label);

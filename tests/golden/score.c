@@ -1,4 +1,4 @@
-/* score.c - entanglement, discrepancy, and a bank that numpy wrote, against numpy and scipy. */
+/* score.c - entanglement, discrepancy, curvature, divergence, and a bank that numpy wrote, against Python's. */
 #include "common.h"
 
 #include <math.h>
@@ -90,6 +90,60 @@ static void entanglement(void **state)
     ob_ctx_free(ctx);
 }
 
+/* A difference of gradients that lie close together: a thousandth of what float32 leaves of it. */
+static void curvature(void **state)
+{
+    struct ob_npz z = load(DIR "proxies.npz");
+    const struct ob_npy *want = ob_npz_find(&z, "curvature");
+    struct ob_load_opts l = OB_LOAD_OPTS_INIT;
+    struct ob_ctx *ctx = context();
+    struct ob_data *d;
+    struct ob_model *m;
+    struct ob_scores *s;
+
+    (void)state;
+    l.arch = "cnn,width=0.25";
+    l.normalize = "0.4/0.3";
+    l.channels = 1;
+    l.height = l.width = 8;
+    l.n_classes = 3;
+    must(ob_data_open(&d, ctx, "npy:" DIR "curvature.npz", err));
+    must(ob_model_load(&m, ctx, DIR "curvature.safetensors", &l, err));
+    must(ob_scores_curvature(&s, m, d, ob_data_ids(d, OB_TRAIN), 0.01, err));
+    assert_int_equal(ob_scores_info(s)->n_scored, want->n);
+    for (size_t i = 0; i < want->n; i++) {
+        double a = (double)ob_scores_value(s)[i], b = ob_npy_double(want, i);
+
+        if (!(fabs(a - b) <= 1e-3 * b + 1e-6))
+            fail_msg("%zu: %.9g is not %.9g", i, a, b);
+    }
+    ob_scores_free(s);
+    must_fail(ob_scores_curvature(&s, m, d, ob_data_ids(d, OB_TRAIN), 0, err), OB_EINVAL, "a step");
+    ob_model_free(m);
+    ob_data_free(d);
+    ob_ctx_free(ctx);
+    ob_npz_release(&z);
+}
+
+static void divergence(void **state)
+{
+    struct ob_npz z = load(DIR "proxies.npz");
+    const struct ob_npy *p = ob_npz_find(&z, "p"), *q = ob_npz_find(&z, "q"),
+                        *want = ob_npz_find(&z, "divergence");
+
+    (void)state;
+    for (size_t i = 0; i < want->n; i++) {
+        double a[4], b[4];
+
+        for (size_t k = 0; k < 4; k++) {
+            a[k] = ob_npy_double(p, 4 * i + k);
+            b[k] = ob_npy_double(q, 4 * i + k);
+        }
+        same(ob_holdout_divergence(a, b, 4), ob_npy_double(want, i), 1e-12);
+    }
+    ob_npz_release(&z);
+}
+
 static void bank_of_numpy(void **state)
 {
     static const char *const kinds[] = { "memorization", "consistency" };
@@ -130,6 +184,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entanglement),
+        cmocka_unit_test(curvature),
+        cmocka_unit_test(divergence),
         cmocka_unit_test(bank_of_numpy),
     };
 
