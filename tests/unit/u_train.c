@@ -98,6 +98,51 @@ static void learns(void **state)
     end(&w);
 }
 
+struct losses {
+    double loss[100];
+    int n;
+};
+
+static void note_loss(void *arg, int epoch, double loss, double accuracy)
+{
+    struct losses *l = arg;
+
+    (void)accuracy;
+    l->loss[epoch] = loss;
+    l->n = epoch + 1;
+}
+
+/* Ends after exactly so many epochs since the lowest loss, and not before. */
+static void patience(void **state)
+{
+    struct ob_train_opts o = options();
+    struct losses l = { .n = 0 };
+    struct ob_model *m;
+    struct world w;
+    int best = 0;
+
+    (void)state;
+    begin(&w, 1);
+    m = fresh(&w);
+    o.recipe.epochs = 100;
+    snprintf(o.recipe.schedule, sizeof(o.recipe.schedule), "constant");
+    o.patience = 3;
+    o.on_epoch = note_loss;
+    o.arg = &l;
+    must(ob_train(NULL, m, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err));
+    for (int i = 1; i < l.n; i++) {
+        assert_true(i - best <= 3);
+        best = l.loss[i] < l.loss[best] ? i : best;
+    }
+    assert_true(l.n > 4 && l.n < 100);
+    assert_int_equal(l.n - 1 - best, 3);
+    o.checkpoint = "never";
+    must_fail(ob_train(NULL, m, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err), OB_EINVAL,
+              "no checkpoint");
+    ob_model_free(m);
+    end(&w);
+}
+
 /* Interrupted in the middle of an epoch, resumed by another process: the same bytes. */
 static void goes_on(void **state)
 {
@@ -273,11 +318,9 @@ static void wrong_shape(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(learns),
-        cmocka_unit_test(goes_on),
-        cmocka_unit_test(impossible_position),
-        cmocka_unit_test(events_file),
-        cmocka_unit_test(diverges),
+        cmocka_unit_test(learns),      cmocka_unit_test(patience),
+        cmocka_unit_test(goes_on),     cmocka_unit_test(impossible_position),
+        cmocka_unit_test(events_file), cmocka_unit_test(diverges),
         cmocka_unit_test(wrong_shape),
     };
 
