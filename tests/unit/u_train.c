@@ -125,17 +125,19 @@ static void patience(void **state)
     begin(&w, 1);
     m = fresh(&w);
     o.recipe.epochs = 100;
+    o.recipe.lr = 0.2; /* so high that the loss wavers */
     snprintf(o.recipe.schedule, sizeof(o.recipe.schedule), "constant");
-    o.patience = 3;
+    o.patience = 2;
     o.on_epoch = note_loss;
     o.arg = &l;
     must(ob_train(NULL, m, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err));
     for (int i = 1; i < l.n; i++) {
-        assert_true(i - best <= 3);
+        assert_true(i - best <= 2);
         best = l.loss[i] < l.loss[best] ? i : best;
     }
-    assert_true(l.n > 4 && l.n < 100);
-    assert_int_equal(l.n - 1 - best, 3);
+    if (l.n == 100)
+        fail_msg("%d epochs", l.n);
+    assert_int_equal(l.n - 1 - best, 2);
     o.checkpoint = "never";
     must_fail(ob_train(NULL, m, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err), OB_EINVAL,
               "no checkpoint");
