@@ -11,6 +11,9 @@ struct ob_ids {
     const char *place; /* what `line` counts: "line", or "entry" of an array */
 };
 
+/* Where `id` stands in the set, or would stand. */
+size_t ob_ids_rank(const struct ob_ids *s, uint32_t id);
+
 struct ob_examples { /* one file's worth: training or test */
     size_t n;
     uint8_t *u8; /* n x C x H x W, or NULL */

@@ -374,3 +374,18 @@ int ob_ids_write(const struct ob_ids *s, const char *path, const char *note, str
         ob_writef(w, "%u\n", s->id[i]);
     return ob_writer_commit(w, err);
 }
+
+size_t ob_ids_rank(const struct ob_ids *s, uint32_t id)
+{
+    size_t low = 0, high = s->n;
+
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+
+        if (s->id[mid] < id)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}

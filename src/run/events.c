@@ -54,21 +54,6 @@ void ob_events_free(struct ob_events *e)
     ob_free(e);
 }
 
-static size_t rank_of(const struct ob_ids *s, uint32_t id)
-{
-    size_t low = 0, high = s->n;
-
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-
-        if (s->id[mid] < id)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low;
-}
-
 static void add_one(struct ob_events *e, size_t i, const float *z, int y, int c)
 {
     double max = z[ob_argmax(z, c)], sum = 0, weighted = 0, log_sum;
@@ -90,7 +75,7 @@ static void add_one(struct ob_events *e, size_t i, const float *z, int y, int c)
 void ob_events_add(struct ob_events *e, const struct ob_batch *b, const float *logits, int c)
 {
     for (int i = 0; i < b->n; i++)
-        add_one(e, rank_of(e->ids, b->id[i]), logits + (size_t)i * (size_t)c, b->y[i], c);
+        add_one(e, ob_ids_rank(e->ids, b->id[i]), logits + (size_t)i * (size_t)c, b->y[i], c);
 }
 
 /* The five arrays with their names in files, in one list. */

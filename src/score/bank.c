@@ -13,7 +13,6 @@
 
 #define MAX_JSON ((size_t)1 << 16)
 #define MAX_EXAMPLES ((size_t)1 << 31)
-#define MAX_TIMES ((size_t)1 << 26)
 #define MAX_FILE 100000000 /* examples in the training file */
 
 int ob_bank_path(char **out, const struct ob_bank *b, const char *name, struct ob_err *err)
@@ -223,7 +222,7 @@ static void read_times(struct ob_bank *b)
     char *path = NULL;
 
     if (ob_bank_path(&path, b, "times.txt", NULL) ||
-        ob_file_read(&f, path, MAX_TIMES, false, NULL) || ob_alloc(seconds, f.n / 4 + 1, NULL))
+        ob_file_read(&f, path, OB_BANK_TIMES, false, NULL) || ob_alloc(seconds, f.n / 4 + 1, NULL))
         goto out;
     for (size_t i = 0, end; i < f.n; i = end + 1) {
         char line[80] = "";

@@ -28,7 +28,8 @@ struct ob_bank {
 };
 
 #define OB_BANK_VERSION 1
-#define OB_BANK_MODELS 100000 /* at most */
+#define OB_BANK_MODELS 100000           /* at most */
+#define OB_BANK_TIMES ((size_t)1 << 26) /* bytes of times.txt, at most */
 
 /* bank.c */
 int ob_bank_new(struct ob_bank **out, struct ob_ctx *ctx, const char *dir, struct ob_err *err);

@@ -5,8 +5,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define MAX_TIMES ((size_t)1 << 26)
-
 static int copy_file(const struct ob_bank *from, const struct ob_bank *to, int k,
                      const char *ending, struct ob_err *err)
 {
@@ -58,7 +56,7 @@ static int copy_times(const struct ob_bank *from, const struct ob_bank *to, stru
     OB_GO(ob_bank_path(&b, to, "times.txt", err));
     if (!ob_file_exists(a))
         goto out;
-    OB_GO(ob_file_read(&f, a, MAX_TIMES, false, err));
+    OB_GO(ob_file_read(&f, a, OB_BANK_TIMES, false, err));
     ob_str_addn(&text, (const char *)f.data, f.n);
     OB_GO(ob_str_check(&text, err));
     rc = ob_file_append(b, ob_str_text(&text), err);

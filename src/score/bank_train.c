@@ -46,8 +46,8 @@ struct pool {
     const struct ob_data *d;
     const struct ob_split *split;
     const struct ob_bank_opts *o;
-    int *todo;
-    size_t n_todo, n_done; /* n_done: of the bank, before this call */
+    int *missing;
+    size_t n_missing, n_done; /* n_done: of the bank, before this call */
     pthread_mutex_t lock;
     /* under the lock */
     struct ob_err err; /* the first failure: everybody stops */
@@ -92,7 +92,7 @@ static void report(struct pool *p)
 {
     struct ob_progress now = { .task = "bank",
                                .unit = "model",
-                               .n_epochs = (int)(p->n_done + p->n_todo),
+                               .n_epochs = (int)(p->n_done + p->n_missing),
                                .total = p->per_model,
                                .loss = NAN,
                                .accuracy = NAN };
@@ -219,7 +219,7 @@ out:
 static void work(void *arg, size_t i, int worker)
 {
     struct pool *p = arg;
-    struct worker w = { p, p->todo[i], 0 };
+    struct worker w = { p, p->missing[i], 0 };
     struct ob_ctx_opts o = p->b->ctx->opts;
     struct ob_err err = { 0 };
     struct ob_ctx *ctx = NULL;
@@ -248,7 +248,7 @@ static void work(void *arg, size_t i, int worker)
 
 static int find_missing(struct pool *p, struct ob_err *err)
 {
-    OB_TRY(ob_alloc(p->todo, (size_t)(p->o->end - p->o->first), err));
+    OB_TRY(ob_alloc(p->missing, (size_t)(p->o->end - p->o->first), err));
     for (int k = p->o->first; k < p->o->end; k++) {
         struct ob_err why = { 0 };
         int rc = ob_bank_check(p->b, k, &why);
@@ -262,7 +262,7 @@ static int find_missing(struct pool *p, struct ob_err *err)
             ob_log(p->b->ctx, OB_LOG_WARN, "model %d is trained again: %s", k, why.msg);
         else if (rc != OB_ENOTFOUND)
             return ob_fail(err, rc, "%s", why.msg);
-        p->todo[p->n_todo++] = k;
+        p->missing[p->n_missing++] = k;
     }
     return OB_OK;
 }
@@ -303,7 +303,7 @@ static int check_room(struct pool *p, int jobs, struct ob_err *err)
 
     o.n_threads = 1;
     OB_TRY(ob_ctx_new(&ctx, &o, err));
-    OB_GO(open_model(&m, ctx, p, p->todo[0], err));
+    OB_GO(open_model(&m, ctx, p, p->missing[0], err));
     OB_GO(ob_memory_add_exec(&need, ctx, m->net, batch, OB_EXEC_TRAIN, err));
     ob_memory_add_weights(&need, m->net, strcmp(r->optimizer, "sgd") ? 3 : 2, 1);
     ob_memory_add_batch(&need, m->net, batch, 1);
@@ -331,12 +331,12 @@ int ob_bank_train(struct ob_cost *cost, struct ob_ctx *ctx, const char *dir,
     pthread_mutex_init(&p.lock, NULL);
     OB_GO(find_missing(&p, err));
     OB_GO(sweep(&p, err));
-    if (!p.n_todo)
+    if (!p.n_missing)
         goto out;
-    jobs = (size_t)jobs < p.n_todo ? jobs : (int)p.n_todo;
+    jobs = (size_t)jobs < p.n_missing ? jobs : (int)p.n_missing;
     p.per_model = (size_t)floor(p.b->subset * (double)p.b->n_part + 0.5) * (size_t)o->recipe.epochs;
     OB_GO(check_room(&p, jobs, err));
-    ob_par_for(jobs, p.n_todo, work, &p);
+    ob_par_for(jobs, p.n_missing, work, &p);
     if (p.err.code) {
         if (err && !err->code)
             *err = p.err;
@@ -349,7 +349,7 @@ out:
         cost->seconds = ob_now() - start;
     }
     pthread_mutex_destroy(&p.lock);
-    ob_free(p.todo);
+    ob_free(p.missing);
     ob_bank_free(p.b);
     return rc;
 }

@@ -32,17 +32,7 @@ struct embedding {
 
 static const float *row_of(const struct embedding *e, uint32_t id)
 {
-    size_t low = 0, high = e->ids->n;
-
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-
-        if (e->ids->id[mid] < id)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return e->phi + low * e->f;
+    return e->phi + ob_ids_rank(e->ids, id) * e->f;
 }
 
 static void mean_of(double *mean, const struct embedding *e, const struct ob_ids *set)

@@ -132,8 +132,6 @@ static int describe(struct ob_scores *s, const struct ob_bank *b, const struct o
                     const struct ob_reliability *r, struct ob_err *err)
 {
     json_t *settings = json_loads(b->identity, 0, NULL), *origin;
-    char *text;
-    int rc;
 
     origin = json_pack("{s:s, s:i, s:O, s:O}", "bank", b->key, "models", bits->n, "data",
                        json_object_get(settings, "data"), "settings", settings);
@@ -141,12 +139,8 @@ static int describe(struct ob_scores *s, const struct ob_bank *b, const struct o
         json_object_set_new(origin, "half_reliability", json_real(r->half));
         json_object_set_new(origin, "reliability", json_real(r->whole));
     }
-    text = origin ? json_dumps(origin, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-    rc = text ? ob_strdup(&s->origin, text, err) : ob_fail(err, OB_ENOMEM, "out of memory");
-    free(text);
-    json_decref(origin);
     json_decref(settings);
-    return rc;
+    return ob_scores_set_origin(s, origin, err);
 }
 
 /* A gradient costs three forward passes. */

@@ -36,7 +36,7 @@ static double signed_value(const char *kind, double v, int raw)
                                                                                        : 0 - v;
 }
 
-static int set_origin(struct ob_scores *s, json_t *origin, struct ob_err *err)
+int ob_scores_set_origin(struct ob_scores *s, struct json_t *origin, struct ob_err *err)
 {
     char *text = origin ? json_dumps(origin, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     int rc = text ? ob_strdup(&s->origin, text, err) : ob_fail(err, OB_ENOMEM, "out of memory");
@@ -85,10 +85,10 @@ int ob_scores_from_events(struct ob_scores **out, const struct ob_events *e, con
     }
     ob_scores_count(s);
     s->info.raw = raw != 0;
-    rc = set_origin(s,
-                    json_pack("{s:I,s:s*}", "epochs", (json_int_t)e->epochs, "data",
-                              e->data[0] ? e->data : NULL),
-                    err);
+    rc = ob_scores_set_origin(s,
+                              json_pack("{s:I,s:s*}", "epochs", (json_int_t)e->epochs, "data",
+                                        e->data[0] ? e->data : NULL),
+                              err);
     if (rc) {
         ob_scores_free(s);
         return rc;
@@ -132,10 +132,10 @@ int ob_scores_of_model(struct ob_scores *s, const struct ob_model *m, const stru
     char digest[65];
 
     OB_TRY(ob_model_digest(m, digest, err));
-    return set_origin(s,
-                      json_pack("{s:s, s:s, s:s, s:s}", "model", digest, "arch", ob_model_arch(m),
-                                "data", info->hash, "spec", info->spec),
-                      err);
+    return ob_scores_set_origin(s,
+                                json_pack("{s:s, s:s, s:s, s:s}", "model", digest, "arch",
+                                          ob_model_arch(m), "data", info->hash, "spec", info->spec),
+                                err);
 }
 
 static int from_answers(struct ob_scores *s, const struct ob_model *m, const struct ob_data *d,

@@ -26,6 +26,9 @@ int ob_entangle_embedded(struct ob_entanglement *out, struct ob_ctx *ctx, const 
 /* Euclidean distance of each of `ids` to their mean embedding, by rank. */
 int ob_centroid_distances(double *out, const struct ob_model *m, const struct ob_data *d,
                           const struct ob_ids *ids, struct ob_err *err);
+/* proxy.c - takes the reference; NULL: out of memory */
+struct json_t;
+int ob_scores_set_origin(struct ob_scores *s, struct json_t *origin, struct ob_err *err);
 /* proxy.c - the origin of scores of a finished model */
 int ob_scores_of_model(struct ob_scores *s, const struct ob_model *m, const struct ob_data *d,
                        struct ob_err *err);
