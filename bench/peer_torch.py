@@ -86,13 +86,14 @@ class Residual(nn.Module):
 
 
 class Resnet(nn.Module):
-    def __init__(self, c, h, w, blocks, expansion, classes=10):
+    def __init__(self, c, h, w, blocks, expansion, width=1.0, classes=10):
         super().__init__()
-        layers, a = [*conv_bn(c, 64, 3), nn.ReLU(True)], 64
+        a = first = round(64 * width)
+        layers = [*conv_bn(c, first, 3), nn.ReLU(True)]
         for i, n in enumerate(blocks):
             for k in range(n):
-                layers.append(Residual(a, 64 << i, 2 if i and not k else 1, expansion))
-                a = (64 << i) * expansion
+                layers.append(Residual(a, first << i, 2 if i and not k else 1, expansion))
+                a = (first << i) * expansion
         self.layers = nn.Sequential(*layers)
         self.fc = nn.Linear(a, classes)
 
@@ -119,6 +120,7 @@ NETS = {
     "cnn": Cnn,
     "resnet20": Resnet20,
     "resnet18": lambda *s: Resnet(*s, (2, 2, 2, 2), 1),
+    "resnet18,width=0.25": lambda *s: Resnet(*s, (2, 2, 2, 2), 1, 0.25),
     "resnet50": lambda *s: Resnet(*s, (3, 4, 6, 3), 4),
     "vgg16": Vgg16,
 }

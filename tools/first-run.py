@@ -14,15 +14,10 @@ setting that was kept for the whole set: what more work alone would give.
 Python's standard library only; the work is done by the program `oubli`.
 """
 import argparse
-import configparser
-import json
-import math
 import os
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 
-T975 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+from studylib import Runner, in_parallel, read_ini, read_json, show
+
 COMMON = "schedule=linear:batch=64"
 GRID = {
     "finetune": ["lr=0.02", "lr=0.05", "lr=0.1", "lr=0.2"],
@@ -47,41 +42,24 @@ def ways():
     return out
 
 
-class Study:
+class Study(Runner):
     def __init__(self, ini, out, program):
-        c = configparser.ConfigParser()
-        if not c.read(ini):
-            sys.exit(f"first-run: cannot read '{ini}'")
-        s = c["study"]
-        self.data, self.arch = os.path.expandvars(s["data"]), s["arch"]
+        super().__init__(program, out)
+        s = read_ini(ini)
+        self.data, self.arch = s["data"], s["arch"]
         self.train = s["train"].split()
         self.select = s["select"].split()
-        self.tune_seed = s.getint("tune-seed")
+        self.tune_seed = int(s["tune-seed"])
         self.seeds = [int(x) for x in s["seeds"].split()]
-        self.out, self.program = out, program
 
-    def path(self, seed, name):
-        return os.path.join(self.out, f"seed-{seed}", name)
-
-    def oubli(self, *words, keep=None):
-        """Runs one command; with `keep`, its JSON is stored there, whole or not at all."""
-        command = [self.program, *words, "--threads", "1", "--quiet"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()}")
-        if keep:
-            with open(keep + ".tmp", "w") as f:
-                f.write(done.stdout)
-            os.replace(keep + ".tmp", keep)
+    def at(self, seed, name):
+        return self.path(f"seed-{seed}", name)
 
     def fit(self, seed, name, train_seed, *more):
-        path = self.path(seed, name)
-        if not os.path.exists(path.replace(".safetensors", ".json")):
-            self.oubli("train", "--data", self.data, "--arch", self.arch, *self.train, "--val", "0.1",
-                       "--seed", str(train_seed), "--resume", "--json", *more, "-o", path,
-                       "--force", keep=path.replace(".safetensors", ".json"))
-        with open(path.replace(".safetensors", ".json")) as f:
-            accuracy = json.load(f)["final"]["accuracy"]
+        path = self.at(seed, name)
+        self.oubli("train", "--data", self.data, "--arch", self.arch, *self.train, "--val", "0.1", "--seed", train_seed,
+                   "--resume", *more, "-o", path, "--force", keep=path.replace(".safetensors", ".json"))
+        accuracy = read_json(path.replace(".safetensors", ".json"))["final"]["accuracy"]
         if accuracy < 0.99:
             raise RuntimeError(f"{path} reached {100 * accuracy:.1f} % on its training part: a model "
                                "that does not fit does not memorize; change the recipe")
@@ -89,7 +67,7 @@ class Study:
     def start(self, seed):
         """Original, score, forget set, two retrained models."""
         os.makedirs(os.path.join(self.out, f"seed-{seed}"), exist_ok=True)
-        at = lambda name: self.path(seed, name)
+        at = lambda name: self.at(seed, name)
         self.fit(seed, "original.safetensors", seed, "--events", at("events.npz"))
         if not os.path.exists(at("score.npy")):
             self.oubli("score", "confidence", "--events", at("events.npz"), "-o", at("score.npy"))
@@ -101,41 +79,38 @@ class Study:
         parts = at("parts.json")
         if not os.path.exists(parts):
             self.refine(seed, "--parts 3", "none", parts)
-        floor = at("floor.json")
-        if not os.path.exists(floor):
-            self.judge(seed, at("retrained-1.safetensors"), floor, ["retrained-2"])
+        self.judge(seed, at("retrained-1.safetensors"), at("floor.json"), ["retrained-2"])
 
     def refine(self, seed, options, methods, plan):
         if "--parts " not in options:
             options += " --parts 1"
-        self.oubli("refine", "--data", self.data, "--model", self.path(seed, "original.safetensors"),
-                   "--forget", self.path(seed, "forget.txt"), "--scores", self.path(seed, "score.npy"),
+        self.oubli("refine", "--data", self.data, "--model", self.at(seed, "original.safetensors"),
+                   "--forget", self.at(seed, "forget.txt"), "--scores", self.at(seed, "score.npy"),
                    *options.split(), "--methods", methods, "--force", "-o", plan)
 
     def judge(self, seed, model, keep, against=("retrained-1", "retrained-2")):
         words = []
         for a in against:
-            words += ["--against", self.path(seed, a + ".safetensors")]
+            words += ["--against", self.at(seed, a + ".safetensors")]
         self.oubli("evaluate", "--data", self.data, "--model", model, *words, "--plan",
-                   self.path(seed, "parts.json"), "--json", keep=keep)
+                   self.at(seed, "parts.json"), keep=keep)
 
     def way(self, seed, name, k):
         """One way with its k-th setting: cost and judgement."""
-        stem = self.path(seed, name.replace(", ", "-").replace(" ", "-") + f"-{k}")
+        stem = self.at(seed, name.replace(", ", "-").replace(" ", "-") + f"-{k}")
         if os.path.exists(stem + ".eval.json"):
             return
         options, methods = ways()[name][k]
         self.refine(seed, options, methods, stem + ".plan.json")
-        self.oubli("rum", "--data", self.data, "--model", self.path(seed, "original.safetensors"), "--plan",
-                   stem + ".plan.json", "--seed", str(seed), "--force", "--json", "-o",
+        self.oubli("rum", "--data", self.data, "--model", self.at(seed, "original.safetensors"), "--plan",
+                   stem + ".plan.json", "--seed", str(seed), "--force", "-o",
                    stem + ".safetensors", keep=stem + ".cost.json")
         self.judge(seed, stem + ".safetensors", stem + ".eval.json")
         os.remove(stem + ".safetensors")
 
     def result(self, seed, name, k, kind="eval"):
-        stem = self.path(seed, name.replace(", ", "-").replace(" ", "-") + f"-{k}")
-        with open(f"{stem}.{kind}.json") as f:
-            return json.load(f)
+        stem = self.at(seed, name.replace(", ", "-").replace(" ", "-") + f"-{k}")
+        return read_json(f"{stem}.{kind}.json")
 
     def chosen(self, name):
         """The setting that the rule picks: the tuning seed and its validation part only."""
@@ -150,14 +125,6 @@ class Study:
         return max(range(len(ways()[name])), key=product)
 
 
-def in_parallel(jobs, tasks, what):
-    tasks, done = list(tasks), 0
-    with ThreadPoolExecutor(jobs) as pool:
-        for _ in pool.map(lambda t: t(), tasks):
-            done += 1
-            print(f"{what}: {done} of {len(tasks)}", file=sys.stderr, flush=True)
-
-
 def run(study, jobs):
     everyone = [study.tune_seed, *study.seeds]
     in_parallel(jobs, [lambda s=s: study.start(s) for s in everyone], "originals and retrained models")
@@ -168,22 +135,9 @@ def run(study, jobs):
         in_parallel(jobs, [lambda n=n: study.way(seed, n, study.chosen(n)) for n in ways()], f"seed {seed}")
 
 
-def interval(x):
-    n, mean = len(x), sum(x) / len(x)
-    if n < 2:
-        return mean, math.nan
-    sd = math.sqrt(sum((v - mean) ** 2 for v in x) / (n - 1))
-    return mean, T975[n - 1] * sd / math.sqrt(n)
-
-
-def show(x, digits=3):
-    mean, half = interval(x)
-    return f"{mean:.{digits}f} ± {half:.{digits}f}"
-
-
 def table(study):
     seeds = [s for s in study.seeds if all(
-        os.path.exists(study.path(s, n.replace(", ", "-").replace(" ", "-") + f"-{study.chosen(n)}.eval.json"))
+        os.path.exists(study.at(s, n.replace(", ", "-").replace(" ", "-") + f"-{study.chosen(n)}.eval.json"))
         for n in ways())]
     print(f"Seeds reported: {', '.join(map(str, seeds))}; tuned on seed {study.tune_seed}. Mean ± half of the 95 % t-interval.\n")
     print("| way | setting | forget | low | medium | high | retain | test | ToW | tow_parts | tow_worst | ToW-MIA | cost |")
@@ -198,8 +152,7 @@ def table(study):
 
     floors = []
     for s in seeds:
-        with open(study.path(s, "floor.json")) as f:
-            floors.append(json.load(f))
+        floors.append(read_json(study.at(s, "floor.json")))
     row("retrained, against another", "", floors, "100 %")
     evals = {}
     for name in ways():
@@ -207,8 +160,7 @@ def table(study):
         evals[name] = [study.result(s, name, k) for s in seeds]
         shares = []
         for s in seeds:
-            with open(study.path(s, "retrained-1.json")) as f:
-                shares.append(study.result(s, name, k, "cost")["images"] / json.load(f)["images"])
+            shares.append(study.result(s, name, k, "cost")["images"] / read_json(study.at(s, "retrained-1.json"))["images"])
         setting = ways()[name][k][1].replace(":" + COMMON, "").replace(":epochs", ", epochs")
         row(name, f"`{setting}`", evals[name], f"{100 * sum(shares) / len(shares):.0f} %")
 

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""compare-methods.py - the study of docs/results/methods.md: which method comes closest to retraining, on which forget set, at what cost?
+
+    tools/compare-methods.py run   STUDY.ini -o DIR [--jobs 2] [--settings-of DIR]    do what is missing; stop and go on at will
+    tools/compare-methods.py table STUDY.ini -o DIR [--settings-of DIR]               the tables, in Markdown
+
+Three forget sets a seed: random, the most memorized (one minus the mean confidence over the training), and one class.
+
+The rule, declared before any result: every method is tried with the settings below (at most four) on the tuning
+seed of one data set; for each forget set the one with the highest (1 - da(S)) (1 - da(R)) (1 - da(V)) is kept, V being the *validation* part
+and da taken against one retrained model. --settings-of takes the choice from that data set's folder for another. Then the
+methods of the paper (FIRST), and of the others the ten with the highest mean of that product over the forget sets, run
+on the other seeds, which alone are reported, on the test part, against two retrained models each; the rest is reported
+from the tuning seed, and marked as that.
+"""
+import argparse
+import os
+import shutil
+import sys
+
+from studylib import Forgetting, in_parallel, read_json, show
+
+SETS = ("random", "memorized", "class")
+COMMON = "schedule=linear:batch=64"
+FIRST = ("none", "finetune", "l1-sparse", "neggrad", "neggrad-plus", "scrub", "influence", "random-label", "salun")
+# Iterative methods have six epochs unless their definition rests on another number.
+SETTINGS = {
+    "none": [""],
+    "finetune": [f"epochs=6:lr={lr}" for lr in ("0.02", "0.05", "0.1", "0.2")],
+    "l1-sparse": [f"epochs=6:lr={lr}:alpha={a}" for lr in ("0.05", "0.2") for a in ("1e-5", "1e-4")],
+    "neggrad": [f"epochs=6:lr={lr}" for lr in ("1e-4", "5e-4", "2e-3", "5e-3")],
+    "neggrad-plus": [f"epochs=6:{s}" for s in ("lr=0.02:alpha=0.97", "lr=0.05:alpha=0.97", "lr=0.02:alpha=0.9", "lr=0.01:alpha=0.99")],
+    "scrub": [f"epochs=6:{s}" for s in ("lr=0.005:msteps=2", "lr=0.02:msteps=2", "lr=0.02:msteps=4", "lr=0.05:msteps=2")],
+    "random-label": [f"epochs=6:lr={lr}" for lr in ("0.02", "0.05", "0.1", "0.2")],
+    "salun": [f"epochs=6:lr={lr}" for lr in ("0.02", "0.05", "0.1", "0.2")],
+}
+
+
+class Study(Forgetting):
+    def __init__(self, ini, out, program, settings_of):
+        super().__init__(ini, out, program, SETTINGS, COMMON)
+        self.size, self.one_class = self.ini["size"], self.ini["class"]
+        self.tuned = self if settings_of is None else Forgetting(ini, settings_of, program, SETTINGS, COMMON)
+
+    def chosen(self, name, method):
+        return super().chosen(name, method) if self.tuned is self else self.tuned.chosen(name, method)
+
+    def select(self, seed):
+        self.oubli("score", "confidence", "--events", self.at(seed, "events.npz"), "--force", "-o", self.at(seed, "score.npy"),
+                   keep=self.at(seed, "score.out.json"))
+        how = {"random": ["--random", "--size", self.size, "--seed", seed], "class": ["--class", self.one_class],
+               "memorized": ["--scores", self.at(seed, "score.npy"), "--level", "high", "--size", self.size]}
+        for name in SETS:
+            self.oubli("select", *self.with_original(seed), *how[name], "--force", "-o", self.at(seed, name + ".txt"),
+                       keep=self.at(seed, name + ".select.json"))
+
+    def floor(self, seed, name):
+        """One retrained model judged against another."""
+        self.oubli("evaluate", "--data", self.data, "--model", self.at(seed, name + ".retrained-1.safetensors"), "--forget",
+                   self.at(seed, name + ".txt"), "--against", self.at(seed, name + ".retrained-2.safetensors"),
+                   keep=self.at(seed, name + ".floor.json"))
+
+    def reported(self):
+        """The methods that run on all seeds."""
+        others = sorted((m for m in SETTINGS if m not in FIRST and m in self.known), reverse=True,
+                        key=lambda m: sum(self.tuned.worth(n, m, self.chosen(n, m)) for n in SETS))
+        return [m for m in FIRST if m in self.known] + others[:10], others[10:]
+
+
+def run(study, jobs):
+    everyone = [study.tune_seed, *study.seeds]
+    in_parallel(jobs, [lambda s=s: (study.original(s), study.select(s)) for s in everyone], "originals and forget sets")
+    in_parallel(jobs, [lambda s=s, n=n, i=i: study.retrain(s, n, i) for s in everyone for n in SETS
+                       for i in ((1,) if s == study.tune_seed else (1, 2))], "retrained models")
+    in_parallel(jobs, [lambda s=s, n=n: study.floor(s, n) for s in study.seeds for n in SETS], "retrained against retrained")
+    if study.tuned is study:
+        in_parallel(jobs, [lambda n=n, m=m, k=k: study.try_setting(n, m, k) for m in SETTINGS if m in study.known for n in SETS
+                           for k in range(len(SETTINGS[m]))], "tuning")
+    in_parallel(jobs, [lambda s=s, n=n, m=m: study.forget(s, n, m, study.chosen(n, m)) for s in study.seeds
+                       for m in study.reported()[0] for n in SETS], "forgetting")
+
+
+def row(study, name, method, seeds, evals, costs):
+    setting = SETTINGS[method][study.chosen(name, method)].replace(":", ", ") if method in SETTINGS else ""
+    acc = [show([e["accuracy"][part] for e in evals]) for part in ("forget", "retain", "test")]
+    print(f"| {method} | {setting} | {' | '.join(acc)} | {show([e['tow'] for e in evals])} | {show([e['tow_mia'] for e in evals])} | {costs} |")
+
+
+def share(study, name, method, seeds):
+    """Training images as a share of one retraining's, a pass that only looks counted as a third."""
+    out = []
+    for s in seeds:
+        c = read_json(study.at(s, f"{name}.{method}-{study.chosen(name, method)}.cost.json"))
+        out.append((c["images"] + c.get("images_forward", 0) / 3) / read_json(study.at(s, f"{name}.retrained-1.json"))["images"])
+    return f"{100 * sum(out) / len(out):.0f} %"
+
+
+def table(study):
+    reported, rest = study.reported()
+    print(f"Seeds {', '.join(map(str, study.seeds))}; mean ± half of the 95 % t-interval.\n")
+    for name in SETS:
+        print(f"### {name}\n\n| method | setting | forget | retain | test | ToW | ToW-MIA | cost |\n|---|---|---|---|---|---|---|---|")
+        row(study, name, "retrained, against another", study.seeds, [read_json(study.at(s, name + ".floor.json")) for s in study.seeds], "100 %")
+        for method in reported:
+            row(study, name, method, study.seeds, [study.result(s, name, method) for s in study.seeds], share(study, name, method, study.seeds))
+        if study.tuned is study:
+            print(f"\nThe others, on the tuning seed ({study.tune_seed}), with the setting that was chosen there:\n\n"
+                  "| method | setting | forget | retain | test | ToW | ToW-MIA | cost |\n|---|---|---|---|---|---|---|---|")
+            for method in rest:
+                if study.worth(name, method, study.chosen(name, method)) < 0:
+                    print(f"| {method} | every setting diverged | | | | | | |")
+                    continue
+                row(study, name, method, [study.tune_seed], [study.result(study.tune_seed, name, method)],
+                    share(study, name, method, [study.tune_seed]))
+        print()
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("what", choices=("run", "table"))
+    p.add_argument("study")
+    p.add_argument("-o", "--out", required=True)
+    p.add_argument("--settings-of")
+    p.add_argument("--jobs", type=int, default=2)
+    p.add_argument("--oubli", default=shutil.which("oubli") or "build/oubli")
+    a = p.parse_args()
+    study = Study(a.study, a.out, a.oubli, a.settings_of)
+    try:
+        run(study, a.jobs) if a.what == "run" else table(study)
+    except RuntimeError as e:
+        sys.exit(f"compare-methods: {e}")
+
+
+if __name__ == "__main__":
+    main()

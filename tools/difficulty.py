@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""difficulty.py - the study of docs/results/difficulty.md: what makes a forget set hard, and for whom?
+
+    tools/difficulty.py run      STUDY.ini -o DIR [--jobs 2] [--only bank|scores|question]   do what is missing; stop and go on at will
+    tools/difficulty.py table    STUDY.ini -o DIR                                            the tables, in Markdown
+    tools/difficulty.py pictures STUDY.ini -o DIR --into DIR                                 histogram, images, ToW by level
+
+First a bank of models gives the memorization of every training example; the proxies of each seed's original
+model are compared with it. Then the first question of "What makes unlearning hard and what to do about it"
+(NeurIPS 2024), small: six forget sets a seed (low, medium, high memorization; low, medium, high entanglement), each
+forgotten by every method below.
+
+The rule, declared before any result: for each method and each forget set the settings below are tried on the
+tuning seed, and the one with the highest (1 - da(S)) (1 - da(R)) (1 - da(V)) is kept, V being the *validation*
+part and da taken against one retrained model. The other seeds use it unchanged; only they are reported, on the
+test part, against two retrained models each. Every method has six epochs and a rate that falls linearly to zero.
+"""
+import argparse
+import gzip
+import os
+import shutil
+import sys
+
+import pictures
+from studylib import Forgetting, in_parallel, interval, read_json, read_npy, read_npz, show, write_npy
+
+COMMON = "epochs=6:schedule=linear:batch=64"
+LEVELS = ("low", "medium", "high")
+SETS = [f"{kind}-{level}" for kind in ("memorization", "entanglement") for level in LEVELS]
+SETTINGS = {
+    "none": [""],
+    "finetune": ["lr=0.02", "lr=0.05", "lr=0.2"],
+    "l1-sparse": ["lr=0.05:alpha=1e-5", "lr=0.05:alpha=1e-4", "lr=0.2:alpha=1e-5"],
+    "neggrad": ["lr=1e-4", "lr=5e-4", "lr=2e-3"],
+    "neggrad-plus": ["lr=0.01:alpha=0.99", "lr=0.02:alpha=0.97", "lr=0.05:alpha=0.97"],
+    "scrub": ["lr=0.005:msteps=2", "lr=0.02:msteps=2", "lr=0.02:msteps=4"],
+    "random-label": ["lr=0.02", "lr=0.05", "lr=0.2"],
+    "salun": ["lr=0.02", "lr=0.05", "lr=0.2"],
+}
+EVENTS = ("confidence", "max-confidence", "entropy", "accuracy", "cumulative-loss")
+FINISHED = ("confidence", "entropy", "margin", "centroid-distance", "holdout", "curvature")
+
+
+class Study(Forgetting):
+    def __init__(self, ini, out, program):
+        super().__init__(ini, out, program, SETTINGS, COMMON)
+        self.models, self.size, self.cscores = self.ini["models"], self.ini["size"], self.ini.get("cscores")
+
+    def bank(self, jobs):
+        self.oubli("bank", "train", "--data", self.data, "--arch", self.arch, *self.train, "--val", "0.1", "--models", self.models,
+                   "-o", self.path("bank"), threads=jobs, keep=self.path("bank.json"))
+        for kind in ("memorization", "consistency"):
+            self.oubli("score", kind, "--bank", self.path("bank"), "--force", "-o", self.path(kind + ".npy"),
+                       keep=self.path(kind + ".out.json"))
+
+    def proxy(self, seed, kind, source):
+        """A proxy, and how it ranks beside memorization."""
+        stem = self.at(seed, f"{source}-{kind}")
+        words = ["--events", self.at(seed, "events.npz")] if source == "events" else self.with_original(seed)
+        self.oubli("score", kind, *words, "--force", "-o", stem + ".npy", keep=stem + ".made.json")
+        self.oubli("score", "compare", stem + ".npy", self.path("memorization.npy"), keep=stem + ".compared.json")
+
+    def select(self, seed, name):
+        kind, level = name.split("-")
+        how = (["--scores", self.path("memorization.npy"), "--level", level] if kind == "memorization"
+               else ["--entanglement", level])
+        forget = self.at(seed, name + ".txt")
+        self.oubli("select", *self.with_original(seed), *how, "--size", self.size, "--force", "-o", forget,
+                   keep=self.at(seed, name + ".select.json"))
+        self.oubli("entangle", *self.with_original(seed), "--forget", forget, keep=self.at(seed, name + ".entangle.json"))
+
+def run_scores(study, jobs):
+    everyone = [study.tune_seed, *study.seeds]
+    in_parallel(jobs, [lambda s=s: study.original(s) for s in everyone], "originals")
+    in_parallel(jobs, [lambda s=s, k=k, o=o: study.proxy(s, k, o) for s in study.seeds
+                       for o, kinds in (("events", EVENTS), ("model", FINISHED)) for k in kinds], "proxies")
+    if study.cscores:
+        compare_cscores(study)
+    in_parallel(jobs, [lambda s=s, n=n: study.select(s, n) for s in everyone for n in SETS], "forget sets")
+
+
+def run_question(study, jobs):
+    in_parallel(jobs, [lambda s=s, n=n, i=i: study.retrain(s, n, i) for s in [study.tune_seed, *study.seeds] for n in SETS
+                       for i in ((1,) if s == study.tune_seed else (1, 2))], "retrained models")
+    in_parallel(jobs, [lambda n=n, m=m, k=k: study.try_setting(n, m, k) for n in SETS for m in SETTINGS
+                       for k in range(len(SETTINGS[m]))], "tuning")
+    in_parallel(jobs, [lambda s=s, n=n, m=m: study.forget(s, n, m, study.chosen(n, m)) for s in study.seeds for n in SETS
+                       for m in SETTINGS], "forgetting")
+
+
+def read_any(path):
+    if os.path.exists(path):
+        with open(path, "rb") as f:
+            return f.read()
+    with gzip.open(path + ".gz") as f:
+        return f.read()
+
+
+def compare_cscores(study):
+    """The published C-scores, in the order of the training file as all scores are, and turned round as they are."""
+    published = read_npz(study.cscores, "scores")
+    write_npy(study.path("published.npy"), [1 - c for c in published])
+    for kind in ("memorization", "consistency"):
+        study.oubli("score", "compare", study.path(kind + ".npy"), study.path("published.npy"), keep=study.path(f"published-{kind}.json"))
+
+
+def read_scores(path):
+    with open(path, "rb") as f:
+        return read_npy(f.read())
+
+
+def table(study):
+    print(f"Seeds {', '.join(map(str, study.seeds))}; tuned on seed {study.tune_seed}. Mean ± half of the 95 % t-interval over seeds.\n")
+    table_proxies(study)
+    table_sets(study)
+    table_tow(study)
+
+
+def table_proxies(study):
+    made = read_json(study.path("memorization.out.json"))
+    print("Memorization: " + ", ".join(f"{k} {v}" for k, v in made.items() if k not in ("output", "source")) + "\n")
+    if study.cscores:
+        for kind in ("memorization", "consistency"):
+            c = read_json(study.path(f"published-{kind}.json"))
+            print(f"Spearman of {kind} with the published C-scores: {c['spearman']:.3f} ({c['spearman_low']:.3f} to {c['spearman_high']:.3f})\n")
+    print("| proxy | from | Spearman with memorization | cost, images |")
+    print("|---|---|---|---|")
+    for source, kinds in (("events", EVENTS), ("model", FINISHED)):
+        for kind in kinds:
+            stems = [study.at(s, f"{source}-{kind}") for s in study.seeds]
+            cost = [read_json(stem + ".json")["images"] for stem in stems]
+            print(f"| {kind} | {source} | {show([read_json(x + '.compared.json')['spearman'] for x in stems])} | {sum(cost) / len(cost):.0f} |")
+    print()
+
+
+def table_sets(study):
+    memorization = read_scores(study.path("memorization.npy"))
+    print("| forget set | ES, paper's form | ES, released form | memorization | its spread |")
+    print("|---|---|---|---|---|")
+    for name in SETS:
+        es = [read_json(study.at(s, name + ".entangle.json")) for s in study.seeds]
+        means, spreads = [], []
+        for s in study.seeds:
+            with open(study.at(s, name + ".txt")) as f:
+                m = [memorization[int(line)] for line in f if not line.startswith("#")]
+            m = [v for v in m if v == v]
+            means.append(sum(m) / len(m))
+            spreads.append((sum((v - means[-1]) ** 2 for v in m) / len(m)) ** .5)
+        print(f"| {name.replace('-', ', ')} | {show([e['es'] for e in es], 1)} | {show([e['es_released'] for e in es], 1)} | {show(means)} | {show(spreads)} |")
+    print()
+
+
+def table_tow(study):
+    print("| forget set | method | setting | forget | retrained | retain | test | ToW | ToW-MIA |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name in SETS:
+        for method in SETTINGS:
+            e = [study.result(s, name, method) for s in study.seeds]
+            acc = [show([x["accuracy"][part] for x in e]) for part in ("forget", "retain", "test")]
+            goal = show([sum(a["accuracy"]["forget"] for a in x["against"]) / len(x["against"]) for x in e])
+            print(f"| {name.replace('-', ', ')} | {method} | {SETTINGS[method][study.chosen(name, method)].replace(':', ', ')} | {acc[0]} | {goal} | {acc[1]} | "
+                  f"{acc[2]} | {show([x['tow'] for x in e])} | {show([x['tow_mia'] for x in e])} |")
+
+
+def make_pictures(study, into):
+    os.makedirs(into, exist_ok=True)
+    stem = os.path.join(into, os.path.basename(os.path.normpath(study.out)))
+    memorization = read_scores(study.path("memorization.npy"))
+    known = [(v, i) for i, v in enumerate(memorization) if v == v]
+    pictures.histogram(stem + "-memorization.svg", f"Memorization of {len(known)} examples", "memorization", [v for v, _ in known], -.2, 1, 24)
+    ranked = [i for _, i in sorted(known)]
+    side, channels, images = read_images(study)
+    chosen = [images(i) for i in ranked[:60] + ranked[:-61:-1]]
+    pictures.sheet(stem + "-images.png", chosen, channels, side, 20)
+    for kind in ("memorization", "entanglement"):
+        lines = {m: [interval([study.result(s, f"{kind}-{level}", m)["tow"] for s in study.seeds]) for level in LEVELS] for m in SETTINGS}
+        pictures.levels(f"{stem}-tow-{kind}.svg", f"ToW by {kind} of the forget set", kind, LEVELS, lines)
+
+
+def read_images(study):
+    kind, where = study.data.split(",")[0].split(":", 1)
+    if kind == "idx":
+        raw = read_any(os.path.join(where, "train-images-idx3-ubyte"))
+        return 28, 1, lambda i: raw[16 + 784 * i:16 + 784 * (i + 1)]
+    raw = b"".join(read_any(os.path.join(where, f"data_batch_{i}.bin")) for i in range(1, 6))
+    return 32, 3, lambda i: raw[3073 * i + 1:3073 * (i + 1)]
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("what", choices=("run", "table", "pictures"))
+    p.add_argument("study")
+    p.add_argument("-o", "--out", required=True)
+    p.add_argument("--jobs", type=int, default=2)
+    p.add_argument("--only", choices=("bank", "scores", "question"))
+    p.add_argument("--into", default="docs/results")
+    p.add_argument("--oubli", default=shutil.which("oubli") or "build/oubli")
+    a = p.parse_args()
+    study = Study(a.study, a.out, a.oubli)
+    os.makedirs(a.out, exist_ok=True)
+    if a.what == "table":
+        table(study)
+    elif a.what == "pictures":
+        make_pictures(study, a.into)
+    else:
+        for name, work in (("bank", lambda: study.bank(a.jobs)), ("scores", lambda: run_scores(study, a.jobs)),
+                           ("question", lambda: run_question(study, a.jobs))):
+            if a.only in (None, name):
+                try:
+                    work()
+                except RuntimeError as e:
+                    sys.exit(f"difficulty: {e}")
+
+
+if __name__ == "__main__":
+    main()

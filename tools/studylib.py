@@ -1,0 +1,181 @@
+"""studylib.py - what the studies of docs/results share: running oubli so that a study stops and goes on at will, and intervals.
+
+Python's standard library only.
+"""
+import ast
+import configparser
+import json
+import math
+import os
+import struct
+import subprocess
+import sys
+import time
+import zipfile
+from array import array
+from concurrent.futures import ThreadPoolExecutor
+
+T975 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+
+
+def read_ini(path):
+    """The section [study], with $VARIABLES of the environment filled in."""
+    c = configparser.ConfigParser()
+    if not c.read(path):
+        sys.exit(f"cannot read '{path}'")
+    return {k: os.path.expandvars(v) for k, v in c["study"].items()}
+
+
+def read_json(path):
+    with open(path) as f:
+        return json.load(f)
+
+
+class Runner:
+    """Runs the program with one thread a command; what is there already is not made again."""
+
+    def __init__(self, program, out):
+        self.program, self.out = program, out
+
+    def path(self, *parts):
+        return os.path.join(self.out, *parts)
+
+    def oubli(self, *words, keep=None, threads=1):
+        """One command; with `keep`, its JSON is stored there, whole or not at all, and the command left out where it is there."""
+        if keep and os.path.exists(keep):
+            return
+        command = [self.program, *map(str, words), "--threads", str(threads), *(["--json"] if keep else []), "--quiet"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()}")
+        if keep:
+            with open(keep + ".tmp", "w") as f:
+                f.write(done.stdout)
+            os.replace(keep + ".tmp", keep)
+
+
+class Forgetting(Runner):
+    """Originals, retrained models and forgetting by several methods with several settings, seed by seed.
+
+    `settings`: method -> list of settings ("lr=0.1:alpha=0.9") to choose from; `common`: those that all iterative methods take.
+    Of the section [study]: data, arch, train (options of `oubli train`), tune-seed, seeds, fits (least training accuracy, 0.99)."""
+
+    def __init__(self, ini, out, program, settings, common):
+        super().__init__(program, out)
+        self.ini, self.settings, self.common = read_ini(ini), settings, common
+        self.data, self.arch, self.train = self.ini["data"], self.ini["arch"], self.ini["train"].split()
+        self.tune_seed, self.seeds = int(self.ini["tune-seed"]), [int(x) for x in self.ini["seeds"].split()]
+        self.fits = float(self.ini.get("fits", .99))
+        listed = json.loads(subprocess.run([program, "methods", "--json"], capture_output=True, text=True, check=True).stdout)
+        self.known = {m["name"]: {s["name"] for s in m["settings"]} for m in listed}
+
+    def words(self, method, k):
+        """--set words: the k-th setting, and of the common ones those that the method has and the setting leaves open."""
+        own = dict(s.split("=") for s in filter(None, self.settings[method][k].split(":")))
+        shared = {n: v for n, v in (s.split("=") for s in self.common.split(":")) if n in self.known[method]}
+        return [w for n, v in {**shared, **own}.items() for w in ("--set", f"{n}={v}")]
+
+    def at(self, seed, *name):
+        return self.path(f"seed-{seed}", *name)
+
+    def fit(self, seed, name, train_seed, *more):
+        keep = self.at(seed, name + ".json")
+        self.oubli("train", "--data", self.data, "--arch", self.arch, *self.train, "--val", "0.1", "--seed", train_seed,
+                   "--resume", *more, "-o", self.at(seed, name + ".safetensors"), "--force", keep=keep)
+        accuracy = read_json(keep)["final"]["accuracy"]
+        if accuracy < self.fits:
+            raise RuntimeError(f"{name} of seed {seed} reached {100 * accuracy:.1f} % on its training part: a model "
+                               "that does not fit does not memorize; change the recipe")
+
+    def original(self, seed):
+        os.makedirs(self.at(seed), exist_ok=True)
+        self.fit(seed, "original", seed, "--events", self.at(seed, "events.npz"))
+
+    def with_original(self, seed):
+        return "--data", self.data, "--model", self.at(seed, "original.safetensors")
+
+    def retrain(self, seed, name, which):
+        self.fit(seed, f"{name}.retrained-{which}", seed + 1000 * (which - 1), "--exclude", self.at(seed, name + ".txt"))
+
+    def forget(self, seed, name, method, k):
+        """One method with its k-th setting on one forget set: cost and judgement."""
+        stem = self.at(seed, f"{name}.{method}-{k}")
+        if os.path.exists(stem + ".eval.json"):
+            return
+        ids = self.at(seed, name + ".txt")
+        self.oubli("forget", *self.with_original(seed), "--forget", ids, "--method", method, *self.words(method, k), "--seed", seed, "--force",
+                   "-o", stem + ".safetensors", keep=stem + ".cost.json")
+        retrained = ["1"] if seed == self.tune_seed else ["1", "2"]
+        against = [w for i in retrained for w in ("--against", self.at(seed, f"{name}.retrained-{i}.safetensors"))]
+        self.oubli("evaluate", "--data", self.data, "--model", stem + ".safetensors", "--forget", ids, *against, keep=stem + ".eval.json")
+        os.remove(stem + ".safetensors")
+
+    def worth(self, name, method, k):
+        """(1 - da(S)) (1 - da(R)) (1 - da(V)) on the tuning seed, V the validation part; -1 of a run that diverged."""
+        path = self.at(self.tune_seed, f"{name}.{method}-{k}.eval.json")
+        if not os.path.exists(path):
+            return -1.0
+        e, p = read_json(path), 1.0
+        for part in ("forget", "retain", "val"):
+            p *= 1 - abs(e["accuracy"][part] - e["against"][0]["accuracy"][part])
+        return p
+
+    def chosen(self, name, method):
+        """The setting that the rule picks."""
+        return max(range(len(self.settings[method])), key=lambda k: self.worth(name, method, k))
+
+    def try_setting(self, name, method, k):
+        try:
+            self.forget(self.tune_seed, name, method, k)
+        except RuntimeError as e:
+            if "exit 4" not in str(e):
+                raise
+            print(f"{method} {self.settings[method][k]} diverged on {name}; it cannot be chosen", file=sys.stderr)
+
+    def result(self, seed, name, method):
+        return read_json(self.at(seed, f"{name}.{method}-{self.chosen(name, method)}.eval.json"))
+
+
+def in_parallel(jobs, tasks, what):
+    """Runs the tasks side by side and says how many are done, and how long the others will take."""
+    tasks, done, start = list(tasks), 0, time.monotonic()
+    with ThreadPoolExecutor(jobs) as pool:
+        for _ in pool.map(lambda t: t(), tasks):
+            done += 1
+            left = (time.monotonic() - start) / done * (len(tasks) - done)
+            print(f"{what}: {done} of {len(tasks)}, {left / 60:.0f} min left", file=sys.stderr, flush=True)
+
+
+def interval(x):
+    """Mean, and half of the 95 % t-interval (NaN of a single number)."""
+    n, mean = len(x), sum(x) / len(x)
+    if n < 2:
+        return mean, math.nan
+    sd = math.sqrt(sum((v - mean) ** 2 for v in x) / (n - 1))
+    return mean, T975[n - 1] * sd / math.sqrt(n)
+
+
+def show(x, digits=3):
+    mean, half = interval(x)
+    return f"{mean:.{digits}f}" if math.isnan(half) else f"{mean:.{digits}f} ± {half:.{digits}f}"
+
+
+def read_npy(raw):
+    """The numbers of a one-dimensional .npy of float32, float64 or int64, little-endian."""
+    size = struct.unpack("<H", raw[8:10])[0]
+    head = ast.literal_eval(raw[10:10 + size].decode())
+    return array({"<f4": "f", "<f8": "d", "<i8": "q"}[head["descr"]], raw[10 + size:])
+
+
+def read_npz(path, name):
+    with zipfile.ZipFile(path) as z:
+        return read_npy(z.read(name + ".npy"))
+
+
+def write_npy(path, numbers):
+    """float32, one dimension."""
+    head = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({len(numbers)},), }}"
+    head += " " * (-(len(head) + 11) % 64) + "\n"
+    with open(path + ".tmp", "wb") as f:
+        f.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + array("f", numbers).tobytes())
+    os.replace(path + ".tmp", path)
