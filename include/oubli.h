@@ -114,6 +114,21 @@ int ob_ids_equal(const struct ob_ids *a, const struct ob_ids *b);
 int ob_ids_check_forget(const struct ob_ids *s, const struct ob_ids *whole, const char *path,
                         struct ob_err *err);
 
+/* Which of the n examples of the training file belong together: a user's photos. A text file with a line
+ * for each example, the name of its group (empty: none), or integers, FILE.npy or FILE.npz:NAME (below
+ * 0: none). OB_EFORMAT names the line. */
+struct ob_groups;
+int ob_groups_read(struct ob_groups **out, const char *path, size_t n, struct ob_err *err);
+void ob_groups_free(struct ob_groups *g);
+size_t ob_groups_n(const struct ob_groups *g);
+size_t ob_groups_size(const struct ob_groups *g);                /* examples in the training file */
+const char *ob_groups_name(const struct ob_groups *g, size_t i); /* in the order of their bytes */
+int ob_groups_find(const struct ob_groups *g, const char *name); /* -1: no such group */
+int ob_groups_of(const struct ob_groups *g, uint32_t id);        /* -1: none */
+/* A second label for each of the n examples, in files of the same kinds: 0..n_classes-1, or -1 where it is
+ * not known. The caller frees *out with ob_free(). */
+int ob_labels_read(int32_t **out, const char *path, size_t n, int n_classes, struct ob_err *err);
+
 enum ob_part { OB_TRAIN, OB_TEST };
 
 struct ob_data; /* read-only; knows its own content hash */
@@ -429,18 +444,31 @@ int ob_bank_scores(struct ob_scores **out, float **error, struct ob_reliability 
  * an .npz with arrays train, test (example numbers) and value, most influential first. */
 int ob_bank_influence(const struct ob_bank *b, int top, const char *path, struct ob_err *err);
 
-/* A forget set out of `pool` (the training part). rule: low, medium, high, mix, random, class;
- * low-entanglement, medium-entanglement, high-entanglement (from scores centroid-distance: of n in all, by distance,
- * the farthest, those from rank floor(0.8 n) and floor(0.2 n) on; Zhao et al. 2024, appendix A.3).
- * center: NaN for the rule of the kind (0.5 for memorization, else the middle of the range). */
+/* A forget set out of `pool` (the training part). Rules:
+ *   low, medium, high, mix   by scores. center: NaN for the rule of the kind (0.5 for memorization, else the
+ *                            middle of the range)
+ *   low-entanglement, medium-, high-, mix-   from scores centroid-distance; of n in all, by distance: the
+ *                            farthest, those from rank floor(0.8 n) and floor(0.2 n) on (Zhao et al. 2024,
+ *                            appendix A.3); `released`: the groups of the published code
+ *   random                   n of them
+ *   class                    of the given classes; the first n by number, or all
+ *   group, random-groups     all of the given groups; of n_groups groups that have examples in the pool
+ *   mislabeled               whose label is another than in other_label: all, a share of them or n, drawn */
 struct ob_select_opts {
     size_t size;
     const char *rule;
-    size_t n; /* how many; 0 with rule "class": the whole class */
+    size_t n; /* how many; 0 with class, mislabeled, and `released`: all that there are */
     const struct ob_scores *scores;
     double center;
-    int label;     /* rule "class" */
-    uint64_t seed; /* rule "random" */
+    int released;
+    const int *label; /* n_labels classes */
+    size_t n_labels;
+    const struct ob_groups *groups;
+    const int *group; /* n_groups of them */
+    size_t n_groups;
+    const int32_t *other_label; /* one for each example of the training file; -1: not known */
+    double share;               /* 0: all */
+    uint64_t seed;              /* of what is drawn */
 };
 int ob_select(struct ob_ids **out, const struct ob_data *d, const struct ob_ids *pool,
               const struct ob_select_opts *o, struct ob_err *err);

@@ -2,6 +2,7 @@
 #include "common.h"
 
 #include <math.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "score/score.h"
@@ -232,19 +233,227 @@ static void classes(void **state)
     room_open(&r, "unknown", tied);
     o = ask(&r, "class", 0);
     o.scores = NULL;
-    o.label = 2;
+    o.label = (const int[]){ 2 };
+    o.n_labels = 1;
     EXPECT(o, 2, 5, 11); /* 8 is not in the pool */
     o.n = 2;
     EXPECT(o, 2, 5);
     o.n = 4;
     refuse(&r, &o, OB_EFORMAT);
     o.n = 0;
-    o.label = 3; /* known, but empty */
+    o.label = (const int[]){ 3 }; /* known, but empty */
     refuse(&r, &o, OB_EFORMAT);
-    o.label = 4;
+    o.label = (const int[]){ 4 };
     refuse(&r, &o, OB_EFORMAT);
-    o.label = -1;
+    o.label = (const int[]){ -1 };
     refuse(&r, &o, OB_EFORMAT);
+    o.label = (const int[]){ 2, 0 };
+    o.n_labels = 2;
+    EXPECT(o, 0, 2, 3, 5, 6, 9, 11);
+    o.n = 3;
+    EXPECT(o, 0, 2, 3); /* by number, not class after class */
+    o.n = 0;
+    o.label = (const int[]){ 2, 2 };
+    refuse(&r, &o, OB_EINVAL);
+    o.n_labels = 0;
+    refuse(&r, &o, OB_EINVAL);
+    room_close(&r);
+}
+
+/* The number is the rank. `released`: groups of floor(30 / 15) = 2, of which 3, 12 and 14. */
+static void entangled_mix(void **state)
+{
+    enum { ALL = 30 };
+    static const struct {
+        const char *rule;
+        int released;
+        size_t n;
+        uint32_t count, id[6];
+    } want[] = { { "mix-entanglement", 0, 6, 6, { 6, 7, 24, 25, 28, 29 } },
+                 { "mix-entanglement", 1, 6, 6, { 6, 7, 24, 25, 28, 29 } },
+                 { "mix-entanglement", 1, 3, 3, { 6, 24, 28 } },
+                 { "high-entanglement", 1, 0, 2, { 6, 7 } },
+                 { "medium-entanglement", 1, 0, 2, { 24, 25 } },
+                 { "low-entanglement", 1, 1, 1, { 28 } },
+                 { "low-entanglement", 0, 1, 1, { 29 } } };
+    struct room r;
+    struct ob_ids *pool;
+    struct ob_scores *s;
+    struct ob_select_opts o;
+    uint32_t id[ALL];
+
+    (void)state;
+    room_open(&r, "centroid-distance", tied);
+    r.d.info.n_file[OB_TRAIN] = ALL;
+    must(ob_scores_new(&s, "centroid-distance", "model", ALL, err));
+    for (uint32_t i = 0; i < ALL; i++) {
+        id[i] = i;
+        s->value[i] = -(float)i; /* the distance is the number */
+    }
+    must(ob_ids_new(&pool, id, ALL, ALL, err));
+    for (size_t k = 0; k < sizeof(want) / sizeof(want[0]); k++) {
+        struct ob_ids *ids;
+
+        o = (struct ob_select_opts){
+            .rule = want[k].rule, .n = want[k].n, .released = want[k].released, .scores = s
+        };
+        must(ob_select(&ids, &r.d, pool, &o, err));
+        assert_int_equal(ids->n, want[k].count);
+        assert_memory_equal(ids->id, want[k].id, ids->n * sizeof(uint32_t));
+        ob_ids_free(ids);
+    }
+    o = (struct ob_select_opts){ .rule = "mix-entanglement", .n = 12, .scores = s };
+    must_fail(ob_select(&(struct ob_ids *){ NULL }, &r.d, pool, &o, err), OB_EINVAL, "overlap");
+    o = (struct ob_select_opts){ .rule = "low-entanglement", .n = 3, .released = 1, .scores = s };
+    must_fail(ob_select(&(struct ob_ids *){ NULL }, &r.d, pool, &o, err), OB_EINVAL,
+              "in the group");
+    o.released = 0;
+    o.n = 0;
+    must_fail(ob_select(&(struct ob_ids *){ NULL }, &r.d, pool, &o, err), OB_EINVAL, "0 examples");
+    ob_ids_free(pool);
+    ob_scores_free(s);
+    room_close(&r);
+}
+
+/* As the published code cuts Tiny-ImageNet: a hundred groups, three of them a level. */
+static void entangled_tiny(void **state)
+{
+    enum { ALL = 450 };
+    static const uint32_t first[3] = { 97 * 4, 49 * 4, 0 };
+    static const char *const rule[3] = { "low-entanglement", "medium-entanglement",
+                                         "high-entanglement" };
+    struct room r;
+    struct ob_ids *pool;
+    struct ob_scores *s;
+    uint32_t id[ALL];
+
+    (void)state;
+    room_open(&r, "centroid-distance", tied);
+    r.d.info.name = "tiny-imagenet";
+    r.d.info.n_file[OB_TRAIN] = ALL;
+    must(ob_scores_new(&s, "centroid-distance", "model", ALL, err));
+    for (uint32_t i = 0; i < ALL; i++) {
+        id[i] = i;
+        s->value[i] = -(float)i;
+    }
+    must(ob_ids_new(&pool, id, ALL, ALL, err));
+    for (int k = 0; k < 3; k++) {
+        struct ob_select_opts o = { .rule = rule[k], .released = 1, .scores = s };
+        struct ob_ids *ids;
+
+        must(ob_select(&ids, &r.d, pool, &o, err));
+        assert_int_equal(ids->n, 12);
+        assert_int_equal(ids->id[0], first[k]);
+        assert_int_equal(ids->id[11], first[k] + 11);
+        ob_ids_free(ids);
+    }
+    ob_ids_free(pool);
+    ob_scores_free(s);
+    room_close(&r);
+}
+
+static struct ob_groups *groups_of(const char *text)
+{
+    struct ob_groups *g;
+    char path[200];
+
+    must(ob_file_write(scratch_file(path, sizeof(path), "g.txt"), text, strlen(text), err));
+    must(ob_groups_read(&g, path, N, err));
+    unlink(path);
+    return g;
+}
+
+static void groups(void **state)
+{
+    struct ob_groups *g = groups_of("ben\nanna\nben\n\nanna\ncarl\nben\r\nd\ncarl\nd\n\nanna");
+    struct room r;
+    struct ob_select_opts o;
+    struct ob_ids *ids;
+    size_t seen[4] = { 0 };
+
+    (void)state;
+    room_open(&r, "unknown", tied);
+    assert_int_equal(ob_groups_n(g), 4);
+    assert_string_equal(ob_groups_name(g, 2), "carl");
+    assert_int_equal(ob_groups_of(g, 3), -1);
+    assert_int_equal(ob_groups_find(g, "an"), -1);
+    o = ask(&r, "group", 0);
+    o.groups = g;
+    o.group = (const int[]){ ob_groups_find(g, "ben") };
+    o.n_groups = 1;
+    EXPECT(o, 0, 2, 6);
+    o.group = (const int[]){ 2, 0 }; /* carl and anna; 8 is not in the pool */
+    o.n_groups = 2;
+    EXPECT(o, 1, 4, 5, 11);
+    o.n = 2;
+    refuse(&r, &o, OB_EINVAL);
+    o = ask(&r, "random-groups", 0);
+    o.groups = g;
+    o.n_groups = 1;
+    for (o.seed = 0; o.seed < 200; o.seed++) {
+        must(ob_select(&ids, &r.d, r.pool, &o, err));
+        seen[ob_groups_of(g, ids->id[0])]++;
+        ob_ids_free(ids);
+    }
+    for (int k = 0; k < 4; k++)
+        assert_in_range(seen[k], 30, 70); /* 50, with a deviation of 6 */
+    o.n_groups = 5;
+    refuse(&r, &o, OB_EFORMAT);
+    o.n_groups = 4;
+    EXPECT(o, 0, 1, 2, 4, 5, 6, 7, 9, 11);
+    r.d.info.n_file[OB_TRAIN] = N + 1;
+    refuse(&r, &o, OB_EFORMAT);
+    ob_groups_free(g);
+    room_close(&r);
+    g = groups_of("a\na\na\na\na\na\na\na\nonly\na\na\na\n");
+    room_open(&r, "unknown", tied);
+    o = ask(&r, "group", 0);
+    o.groups = g;
+    o.group = (const int[]){ 1 }; /* 8 alone, which is not in the pool */
+    o.n_groups = 1;
+    refuse(&r, &o, OB_EFORMAT);
+    ob_groups_free(g);
+    room_close(&r);
+}
+
+static void mislabeled(void **state)
+{
+    /* the labels are 0 1 2 0 1 2 0 1 2 0 1 2 */
+    static const int32_t other[N] = { 0, 2, 2, -1, 0, 2, 1, 1, 0, 0, 2, 1 };
+    struct room r;
+    struct ob_select_opts o;
+    struct ob_ids *a, *b;
+    int differ = 0;
+
+    (void)state;
+    room_open(&r, "unknown", tied);
+    o = ask(&r, "mislabeled", 0);
+    refuse(&r, &o, OB_EINVAL);
+    o.other_label = other;
+    EXPECT(o, 1, 4, 6, 10, 11); /* 8 is not in the pool, of 3 nothing is known */
+    o.share = 0.5;              /* floor(2.5 + 0.5) */
+    must(ob_select(&a, &r.d, r.pool, &o, err));
+    assert_int_equal(ob_ids_n(a), 3);
+    for (o.seed = 1; o.seed < 9; o.seed++) {
+        must(ob_select(&b, &r.d, r.pool, &o, err));
+        for (size_t i = 0; i < 3; i++)
+            assert_true(other[ob_ids_list(b)[i]] != (int32_t)(ob_ids_list(b)[i] % 3));
+        differ += !ob_ids_equal(a, b);
+        ob_ids_free(b);
+    }
+    assert_true(differ >= 5);
+    ob_ids_free(a);
+    o.share = 1.5;
+    refuse(&r, &o, OB_EINVAL);
+    o.share = 0.01;
+    refuse(&r, &o, OB_EFORMAT);
+    o.share = 0;
+    o.n = 6;
+    refuse(&r, &o, OB_EFORMAT);
+    o.n = 2;
+    must(ob_select(&a, &r.d, r.pool, &o, err));
+    assert_int_equal(ob_ids_n(a), 2);
+    ob_ids_free(a);
     room_close(&r);
 }
 
@@ -342,7 +551,11 @@ int main(void)
         cmocka_unit_test(mix),
         cmocka_unit_test(mix_order),
         cmocka_unit_test(entangled),
+        cmocka_unit_test(entangled_mix),
+        cmocka_unit_test(entangled_tiny),
         cmocka_unit_test(classes),
+        cmocka_unit_test(groups),
+        cmocka_unit_test(mislabeled),
         cmocka_unit_test(random_sets),
         cmocka_unit_test(refusals),
         cmocka_unit_test(raw_scores_are_said),
