@@ -1,4 +1,4 @@
-/* cmd_refine.c - oubli refine: divides a forget set by score, and writes the plan. */
+/* cmd_refine.c - oubli refine: divides a forget set by score, class or cluster, and writes the plan. */
 #include "steps.h"
 
 struct refine {
@@ -15,9 +15,8 @@ static int refine(struct cmd *c, const struct refine *r, const struct inputs *in
     int status;
 
     GO(forget_open(c, &ids, r->forget, in));
-    if (r->how.scores)
-        GO(ob_scores_read(&scores, r->how.scores, &c->err));
-    GO(refine_make(c, &plan, &r->how, in, ids, scores));
+    GO(refine_scores(c, &scores, &r->how, in));
+    GO(refine_make(c, &plan, &r->how, in, ids, scores, NULL));
     GO(ob_plan_write(plan, r->output, &c->err));
     if (c->json) {
         GO(print_json(c, json_pack("{s:s,s:s,s:s,s:o}", "output", r->output, "model",
@@ -43,11 +42,11 @@ static int run(struct cmd *c, const struct refine *r)
     TRY(cmd_need(c, "model", r->in.model));
     TRY(cmd_need(c, "forget", r->forget));
     TRY(cmd_need(c, "output", r->output));
-    if (!r->how.scores && !r->how.random)
-        return cmd_fail(c, OB_EINVAL,
-                        "--scores is needed ('oubli score' makes them), or "
-                        "--parts-random");
     TRY(refine_check(c, &r->how));
+    if (!r->how.scores && refine_by_scores(&r->how))
+        return cmd_fail(c, OB_EINVAL,
+                        "--scores is needed ('oubli score' makes them), or --by, or "
+                        "--parts-random");
     TRY(input_check(c, r->forget));
     TRY(output_check(c, r->output));
     TRY(cmd_start(c));

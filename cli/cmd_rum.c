@@ -10,8 +10,10 @@ struct rum {
 
 static int check(struct cmd *c, const struct rum *r)
 {
-    static const char *const of_refine[] = { "scores", "methods", "parts",
-                                             "cuts",   "order",   "parts-random" };
+    static const char *const of_refine[] = {
+        "scores",  "methods", "parts", "cuts",  "scores-2",
+        "parts-2", "cuts-2",  "by",    "order", "parts-random"
+    };
 
     TRY(cmd_need(c, "data", r->in.data));
     TRY(cmd_need(c, "model", r->in.model));
@@ -32,10 +34,8 @@ static int check(struct cmd *c, const struct rum *r)
 /* Scores that are read were paid for before; those that are made here belong to the cost. */
 static int get_scores(struct cmd *c, struct ob_scores **out, struct rum *r, const struct inputs *in)
 {
-    if (r->how.scores)
-        return ob_scores_read(out, r->how.scores, &c->err);
-    if (r->how.random)
-        return OB_OK;
+    if (r->how.scores || !refine_by_scores(&r->how))
+        return refine_scores(c, out, &r->how, in);
     cmd_note(c, "no --scores: dividing by the confidence of the model itself in its training part");
     TRY(ob_scores_from_model(out, in->model, in->data, ob_split_train(in->split), "confidence", 0,
                              &c->err));
@@ -51,7 +51,7 @@ static int get_plan(struct cmd *c, struct ob_plan **out, struct rum *r, const st
 
     if (!r->plan) {
         GO(get_scores(c, &scores, r, in));
-        GO(refine_make(c, out, &r->how, in, ids, scores));
+        GO(refine_make(c, out, &r->how, in, ids, scores, &r->run.images_scored));
     } else {
         GO(ob_plan_read(out, r->plan, in->data, ob_split_train(in->split), &c->err));
         if (ids && !ob_ids_equal(ids, ob_plan_forget(*out)))

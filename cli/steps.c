@@ -9,6 +9,55 @@ enum { MOST_CUTS = 64, SHOWN_IDS = 20 };
 
 /* ---- making ---- */
 
+static int is_by(const struct refine_args *r, const char *what)
+{
+    return r->by && !strcmp(r->by, what);
+}
+
+int refine_by_scores(const struct refine_args *r)
+{
+    return !r->random && (!r->by || is_by(r, "scores"));
+}
+
+/* --by, and what goes with each of its words. */
+static int check_by(struct cmd *c, const struct refine_args *r)
+{
+    const char *by = r->by;
+
+    if (by && strcmp(by, "scores") && strcmp(by, "entanglement") && strcmp(by, "class") &&
+        strcmp(by, "clusters"))
+        return cmd_fail(c, OB_EINVAL, "--by is scores, entanglement, class or clusters, not '%s'",
+                        by);
+    if (by && r->random)
+        return cmd_fail(c, OB_EINVAL, "either --by or --parts-random");
+    if (by && !is_by(r, "scores") && r->scores)
+        return cmd_fail(c, OB_EINVAL, "--by %s takes no --scores", by);
+    if (is_by(r, "class") && (r->cuts || cmd_given(c, "parts")))
+        return cmd_fail(c, OB_EINVAL,
+                        "--by class makes a part of each class, without --parts and "
+                        "--cuts");
+    if (is_by(r, "clusters") && r->cuts)
+        return cmd_fail(c, OB_EINVAL, "--by clusters has no cuts; --parts says how many");
+    return OB_OK;
+}
+
+static int check_second(struct cmd *c, const struct refine_args *r)
+{
+    int has_parts = cmd_given(c, "parts-2");
+
+    if (!r->scores_2 && (has_parts || r->cuts_2))
+        return cmd_fail(c, OB_EINVAL, "--parts-2 and --cuts-2 go with --scores-2");
+    if (!r->scores_2)
+        return OB_OK;
+    if (!r->scores && !is_by(r, "entanglement"))
+        return cmd_fail(c, OB_EINVAL, "--scores-2 goes with --scores or --by entanglement");
+    if (r->cuts_2 && has_parts)
+        return cmd_fail(c, OB_EINVAL, "--cuts-2 goes without --parts-2");
+    if (has_parts && r->parts_2 < 1)
+        return cmd_fail(c, OB_EINVAL, "--parts-2 is at least 1");
+    return input_check(c, r->scores_2);
+}
+
 int refine_check(struct cmd *c, const struct refine_args *r)
 {
     if (r->order && strcmp(r->order, "low-high") && strcmp(r->order, "high-low"))
@@ -17,41 +66,69 @@ int refine_check(struct cmd *c, const struct refine_args *r)
         return cmd_fail(c, OB_EINVAL, "--cuts goes without --parts and --parts-random");
     if (cmd_given(c, "parts") && r->parts < 1)
         return cmd_fail(c, OB_EINVAL, "--parts is at least 1");
+    TRY(check_by(c, r));
+    TRY(check_second(c, r));
     return input_check(c, r->scores);
 }
 
-static int read_cuts(struct cmd *c, const char *text, double *cut, size_t *n)
+static int read_cuts(struct cmd *c, const char *option, const char *text, double *cut, size_t *n)
 {
     for (const char *p = text; p; p = strchr(p, ',')) {
         p += *p == ',';
         if (*n == MOST_CUTS ||
             !parse_double(cmd_textf(c, "%.*s", (int)strcspn(p, ","), p), &cut[*n]))
-            return cmd_fail(c, OB_EINVAL,
-                            "--cuts takes at most %d numbers, as in 0.2,0.7, not '%s'", MOST_CUTS,
-                            text);
+            return cmd_fail(c, OB_EINVAL, "--%s takes at most %d numbers, as in 0.2,0.7, not '%s'",
+                            option, MOST_CUTS, text);
         if (*n && !(cut[*n] > cut[*n - 1]))
-            return cmd_fail(c, OB_EINVAL, "--cuts must rise: %s", text);
+            return cmd_fail(c, OB_EINVAL, "--%s must rise: %s", option, text);
         (*n)++;
     }
     return OB_OK;
 }
 
+int refine_scores(struct cmd *c, struct ob_scores **out, const struct refine_args *r,
+                  const struct inputs *in)
+{
+    *out = NULL;
+    if (r->scores)
+        return ob_scores_read(out, r->scores, &c->err);
+    if (!is_by(r, "entanglement"))
+        return OB_OK;
+    return ob_scores_from_model(out, in->model, in->data, ob_split_train(in->split),
+                                "centroid-distance", 0, &c->err);
+}
+
 int refine_make(struct cmd *c, struct ob_plan **out, const struct refine_args *r,
                 const struct inputs *in, const struct ob_ids *forget,
-                const struct ob_scores *scores)
+                const struct ob_scores *scores, double *images)
 {
     struct ob_refine_opts o = { .size = sizeof(o), .n_parts = r->parts, .seed = c->seed };
-    double cut[MOST_CUTS];
+    struct ob_scores *second = NULL;
+    double cut[MOST_CUTS], cut_2[MOST_CUTS];
+    int status;
 
-    if (r->cuts) {
-        TRY(read_cuts(c, r->cuts, cut, &o.n_cuts));
-        o.cuts = cut;
-    }
+    if (r->cuts)
+        GO(read_cuts(c, "cuts", r->cuts, cut, &o.n_cuts));
+    if (r->cuts_2)
+        GO(read_cuts(c, "cuts-2", r->cuts_2, cut_2, &o.n_cuts_2));
+    if (r->scores_2)
+        GO(ob_scores_read(&second, r->scores_2, &c->err));
+    o.cuts = r->cuts ? cut : NULL;
+    o.cuts_2 = r->cuts_2 ? cut_2 : NULL;
+    o.scores_2 = second;
+    o.n_parts_2 = r->parts_2;
+    o.by = is_by(r, "class") || is_by(r, "clusters") ? r->by : NULL;
     o.high_to_low = r->order && !strcmp(r->order, "high-low");
     o.random = r->random;
     o.methods = r->methods; /* NULL: the usual ones */
-    return ob_refine(out, in->data, in->model, ob_split_train(in->split), forget, scores, &o,
-                     &c->err);
+    GO(ob_refine(out, in->data, in->model, ob_split_train(in->split), forget, scores, &o, &c->err));
+    if (images && is_by(r, "clusters"))
+        *images += (double)ob_ids_n(forget);
+    if (images && is_by(r, "entanglement"))
+        *images += ob_scores_info(scores)->images;
+out:
+    ob_scores_free(second);
+    return status;
 }
 
 /* ---- showing ---- */

@@ -506,15 +506,24 @@ struct ob_step {
 };
 struct ob_refine_opts {
     size_t size;
+    /* "scores" (NULL is that, too); "class"; "clusters": n_parts of them by k-means of the model's embedding,
+     * the farthest from the others first; "random": the control */
+    const char *by;
     int n_parts;        /* 0: 3, or as many as the cuts make */
     const double *cuts; /* NULL: equal parts by rank */
     size_t n_cuts;
+    /* A second score, cut by itself: the parts are cells, those of the lowest first scores first. NULL: none */
+    const struct ob_scores *scores_2;
+    int n_parts_2;
+    const double *cuts_2;
+    size_t n_cuts_2;
     int high_to_low; /* order of execution */
-    int random;      /* cut at random: the control */
+    int random;      /* as by "random" */
     uint64_t seed;
     const char *methods; /* "none,finetune:lr=0.05,salun", from the lowest-scored part up */
 };
-/* `scores` may be NULL with random. `model` gives the digest that stands in the plan. */
+/* `scores` is NULL where they do not divide. `model` has the embedding, and gives the digest that stands in
+ * the plan. */
 int ob_refine(struct ob_plan **out, const struct ob_data *d, const struct ob_model *model,
               const struct ob_ids *train, const struct ob_ids *forget,
               const struct ob_scores *scores, const struct ob_refine_opts *o, struct ob_err *err);

@@ -1,5 +1,5 @@
-"""golden_score.py - entanglement, discrepancy, loss curvature, divergence, and a small bank of models with what is
-read from it, from numpy, scipy and PyTorch.
+"""golden_score.py - entanglement, discrepancy, loss curvature, divergence, k-means, and a small bank of models with
+what is read from it, from numpy, scipy, scikit-learn and PyTorch.
 
 make(outdir) writes outdir/score/*.npz, curvature.safetensors and the folder bank; alone: golden_score.py OUTDIR.
 """
@@ -143,12 +143,31 @@ def make_curvature(out):
              divergence=.5 * ((a * np.log(a / b)).sum(1) + (b * np.log(b / a)).sum(1)))
 
 
+def make_kmeans(out):
+    """Points of scikit-learn's k-means: its best of 50 starts, and Lloyd's steps from centres that are given."""
+    from sklearn.cluster import KMeans
+    rng = np.random.RandomState(5)
+    data = {}
+    for case, (n, f, k, spread) in enumerate([(120, 5, 3, 4.), (200, 16, 6, 1.5), (90, 2, 5, .7)]):
+        means = rng.normal(scale=spread, size=(k, f))
+        x = (means[rng.randint(k, size=n)] + rng.normal(size=(n, f))).astype(np.float32)
+        start = x[rng.choice(n, k, replace=False)].astype(float)
+        best = KMeans(k, n_init=50, tol=0, random_state=1, algorithm="lloyd").fit(x.astype(float))
+        given = KMeans(k, init=start, n_init=1, tol=0, max_iter=300, algorithm="lloyd").fit(x.astype(float))
+        data.update({f"x{case}": x, f"start{case}": start, f"best{case}": np.float64(best.inertia_),
+                     f"of{case}": given.labels_.astype(np.int32), f"center{case}": given.cluster_centers_,
+                     f"given{case}": np.float64(given.inertia_)})
+        print(f"  k-means {case}: {best.inertia_:.6f}, from the start {given.inertia_:.6f}")
+    np.savez(os.path.join(out, "kmeans.npz"), **data)
+
+
 def make(outdir):
     out = os.path.join(outdir, "score")
     os.makedirs(out, exist_ok=True)
     make_entangle(out)
     make_bank(out)
     make_curvature(out)
+    make_kmeans(out)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <unistd.h>
 
+#include "base/kmeans.h"
 #include "base/mem.h"
 #include "score/bank.h"
 
@@ -144,6 +145,46 @@ static void divergence(void **state)
     ob_npz_release(&z);
 }
 
+/* From the same centres the same clusters as scikit-learn; by itself, from fifty starts as it, the same
+ * inertia. Any number of threads gives the same bytes. */
+static void kmeans(void **state)
+{
+    struct ob_npz z = load(DIR "kmeans.npz");
+
+    (void)state;
+    for (int c = 0; c < 3; c++) {
+        const struct ob_npy *points = find(&z, "x", c), *start = find(&z, "start", c),
+                            *label = find(&z, "of", c), *middle = find(&z, "center", c);
+        size_t n = points->shape[0], f = points->shape[1], k = start->shape[0];
+        struct ob_kmeans_opts o = { .k = k, .starts = 50, .seed = 1, .n_threads = 2 };
+        double *center = malloc(k * f * sizeof(*center)), inertia, again;
+        float *x = malloc(n * f * sizeof(*x));
+        uint32_t *of = malloc(n * sizeof(*of)), *of_1 = malloc(n * sizeof(*of));
+
+        for (size_t i = 0; i < n * f; i++)
+            x[i] = (float)ob_npy_double(points, i);
+        for (size_t i = 0; i < k * f; i++)
+            center[i] = ob_npy_double(start, i);
+        must(ob_kmeans_from(of, center, &inertia, x, n, f, &o, err));
+        same(inertia, ob_npy_double(find(&z, "given", c), 0), 1e-12);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(of[i], ob_npy_int(label, i));
+        for (size_t i = 0; i < k * f; i++)
+            same(center[i], ob_npy_double(middle, i), 1e-12);
+        must(ob_kmeans(of, center, &inertia, x, n, f, &o, err));
+        same(inertia, ob_npy_double(find(&z, "best", c), 0), 1e-12);
+        o.n_threads = 1;
+        must(ob_kmeans(of_1, center, &again, x, n, f, &o, err));
+        assert_true(inertia == again);
+        assert_memory_equal(of, of_1, n * sizeof(*of));
+        free(of_1);
+        free(of);
+        free(x);
+        free(center);
+    }
+    ob_npz_release(&z);
+}
+
 static void bank_of_numpy(void **state)
 {
     static const char *const kinds[] = { "memorization", "consistency" };
@@ -183,9 +224,8 @@ static void bank_of_numpy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(entanglement),
-        cmocka_unit_test(curvature),
-        cmocka_unit_test(divergence),
+        cmocka_unit_test(entanglement),  cmocka_unit_test(curvature),
+        cmocka_unit_test(divergence),    cmocka_unit_test(kmeans),
         cmocka_unit_test(bank_of_numpy),
     };
 

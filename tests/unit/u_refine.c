@@ -159,6 +159,95 @@ static void test_cuts(void **state)
     room_close(&r);
 }
 
+static void refused(struct room *r, const struct ob_refine_opts *o, int status, const char *word)
+{
+    struct ob_plan *p = (void *)1;
+
+    must_fail(ob_refine(&p, &r->d, NULL, r->train, r->forget, r->s, o, err), status, word);
+    assert_null(p);
+}
+
+/* Cells: what a cut of the one and a cut of the other have in common. */
+static void test_cells(void **state)
+{
+    static const float other[] = { 8, 1, 2, 3, 4, 5, 6, 7 }; /* of 2..9 */
+    static const double cut[] = { .3 };
+    struct ob_refine_opts o = {
+        .size = sizeof(o), .n_parts = 2, .n_parts_2 = 3, .methods = "finetune"
+    };
+    struct room r;
+    struct ob_scores *second;
+    struct ob_plan *p;
+
+    (void)state;
+    room_open(&r);
+    must(ob_scores_new(&second, "margin", "file", N, err));
+    for (int i = 0; i < 8; i++)
+        second->value[2 + i] = other[i];
+    o.scores_2 = second;
+    p = refine(&r, &o); /* 4 6 8 7 | 2 5 3 9, and 3 4 5 | 6 7 8 | 9 2 */
+    assert_int_equal(ob_plan_n(p), 4);
+    step_is(p, 0, "part1-low finetune 4 19");
+    step_is(p, 1, "part1-medium finetune 6,7,8 16");
+    step_is(p, 2, "part2-low finetune 3,5 14");
+    step_is(p, 3, "part2-high finetune 2,9 12");
+    assert_int_equal(r.n_warnings, 2);
+    assert_non_null(strstr(r.warning, "'part2-medium' is empty"));
+    ob_plan_free(p);
+    o.n_parts = 0;
+    o.cuts = cut;
+    o.n_cuts = 1;
+    o.n_parts_2 = 2;
+    o.high_to_low = 1;
+    o.methods = "none,finetune,salun,neggrad"; /* from the lowest cell up */
+    p = refine(&r, &o);                        /* 4 6 | 2 3 5 7 8 9, and 3 4 5 6 | 7 8 9 2 */
+    step_is(p, 0, "part2-part2 neggrad 2,7,8,9 16");
+    step_is(p, 1, "part2-part1 salun 3,5 14");
+    step_is(p, 2, "part1-part1 none 4,6 12");
+    ob_plan_free(p);
+    o.by = "class";
+    refused(&r, &o, OB_EINVAL, "takes no second one");
+    o.by = "cells";
+    o.scores_2 = NULL;
+    refused(&r, &o, OB_EINVAL, "takes no second one");
+    o.by = NULL;
+    o.scores_2 = second;
+    o.n_parts_2 = 200;
+    refused(&r, &o, OB_EINVAL, "1 to 256 parts, not 400");
+    o.n_parts_2 = 2;
+    second->value[5] = NAN;
+    refused(&r, &o, OB_EFORMAT, "id 5");
+    ob_scores_free(second);
+    room_close(&r);
+}
+
+static void test_classes(void **state)
+{
+    static const int32_t label[N] = { 0, 0, 2, 1, 2, 1, 2, 1, 1, 4 };
+    static char names[5][32] = { "zero", "one", "two", "three", "a name of thirty-one characters" };
+    struct ob_refine_opts o = { .size = sizeof(o), .by = "class" };
+    struct room r;
+    struct ob_plan *p;
+
+    (void)state;
+    room_open(&r);
+    r.d.info.n_classes = 5;
+    r.d.class_name = names;
+    r.d.ex[OB_TRAIN].label = (int32_t *)label;
+    must(ob_refine(&p, &r.d, NULL, r.train, r.forget, NULL, &o, err));
+    step_is(p, 0, "one none 3,5,7,8 16");
+    step_is(p, 1, "two finetune 2,4,6 13");
+    step_is(p, 2, "a name of thirty-one characters salun 9 12");
+    ob_plan_free(p);
+    o.n_parts = 2;
+    refused(&r, &o, OB_EINVAL, "as many parts as classes");
+    o = (struct ob_refine_opts){ .by = "size" };
+    refused(&r, &o, OB_EINVAL, "no parts by 'size'");
+    o = (struct ob_refine_opts){ .by = "clusters" };
+    refused(&r, &o, OB_EINVAL, "a model is needed");
+    room_close(&r);
+}
+
 static void test_random(void **state)
 {
     struct ob_refine_opts o = { .size = sizeof(o), .random = 1, .seed = 3 };
@@ -184,14 +273,6 @@ static void test_random(void **state)
     ob_plan_free(b);
     ob_plan_free(c);
     room_close(&r);
-}
-
-static void refused(struct room *r, const struct ob_refine_opts *o, int status, const char *word)
-{
-    struct ob_plan *p = (void *)1;
-
-    must_fail(ob_refine(&p, &r->d, NULL, r->train, r->forget, r->s, o, err), status, word);
-    assert_null(p);
 }
 
 /* Raw scores, and those of other data, would cut in a way that nobody meant. */
@@ -264,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_thirds),  cmocka_unit_test(test_other_numbers),
         cmocka_unit_test(test_cuts),    cmocka_unit_test(test_random),
+        cmocka_unit_test(test_cells),   cmocka_unit_test(test_classes),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_warned),
     };
 
