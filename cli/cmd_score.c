@@ -8,46 +8,83 @@
 struct score {
     struct inputs_opts in;
     const char *events, *bank, *variant, *output;
-    int raw, top;
+    int raw, top, resamples;
     double step;
 };
 
-static int compare(struct cmd *c)
+static json_t *comparison_json(const struct ob_compare *r, int resamples)
+{
+    json_t *j = json_object();
+
+    put_count(j, "n", r->n);
+    put_count(j, "resamples", (uint64_t)resamples);
+    put_number(j, "spearman", r->spearman);
+    put_number(j, "spearman_low", r->spearman_low);
+    put_number(j, "spearman_high", r->spearman_high);
+    put_number(j, "pearson", r->pearson);
+    put_number(j, "pearson_low", r->pearson_low);
+    put_number(j, "pearson_high", r->pearson_high);
+    put_number(j, "reliability_a", r->reliability[0]);
+    put_number(j, "reliability_b", r->reliability[1]);
+    put_number(j, "spearman_corrected", r->spearman_corrected);
+    put_number(j, "spearman_corrected_low", r->spearman_corrected_low);
+    put_number(j, "spearman_corrected_high", r->spearman_corrected_high);
+    put_number(j, "pearson_corrected", r->pearson_corrected);
+    put_number(j, "pearson_corrected_low", r->pearson_corrected_low);
+    put_number(j, "pearson_corrected_high", r->pearson_corrected_high);
+    return j;
+}
+
+static void comparison_row(struct table *t, const char *name, double r, double low, double high)
+{
+    if (strstr(name, "corrected") && !isfinite(r))
+        return;
+    table_cell(t, "%s", name);
+    table_number(t, r);
+    table_cell(t, "%.3f to %.3f", low, high);
+}
+
+static void print_comparison(const struct ob_compare *r, int resamples)
+{
+    struct table *t = table_new("lrl");
+    const double *is = r->reliability;
+
+    comparison_row(t, "spearman", r->spearman, r->spearman_low, r->spearman_high);
+    comparison_row(t, "pearson", r->pearson, r->pearson_low, r->pearson_high);
+    comparison_row(t, "spearman, corrected", r->spearman_corrected, r->spearman_corrected_low,
+                   r->spearman_corrected_high);
+    comparison_row(t, "pearson, corrected", r->pearson_corrected, r->pearson_corrected_low,
+                   r->pearson_corrected_high);
+    table_print(t, stdout);
+    printf("over the %zu examples that have both; 95 %% intervals ", r->n);
+    if (resamples)
+        printf("from %d resamples of the examples\n", resamples);
+    else
+        printf("by Fisher's z\n");
+    if (isfinite(r->spearman_corrected))
+        printf("corrected for reliability: %.3f and %.3f\n", isnan(is[0]) ? 1 : is[0],
+               isnan(is[1]) ? 1 : is[1]);
+}
+
+static int compare(struct cmd *c, const struct score *s)
 {
     struct ob_scores *a = NULL, *b = NULL;
     struct ob_compare r;
-    struct table *t;
     int status;
 
     if (c->n_args != 3)
         return cmd_fail(c, OB_EINVAL, "compare takes two score files");
     GO(input_check(c, c->args[1]));
     GO(input_check(c, c->args[2]));
+    GO(cmd_start(c));
     GO(ob_scores_read(&a, c->args[1], &c->err));
     GO(ob_scores_read(&b, c->args[2], &c->err));
-    GO(ob_scores_compare(&r, a, b, &c->err));
-    if (c->json) {
-        json_t *j = json_object();
-
-        put_count(j, "n", r.n);
-        put_number(j, "spearman", r.spearman);
-        put_number(j, "spearman_low", r.spearman_low);
-        put_number(j, "spearman_high", r.spearman_high);
-        put_number(j, "pearson", r.pearson);
-        put_number(j, "pearson_low", r.pearson_low);
-        put_number(j, "pearson_high", r.pearson_high);
-        status = print_json(c, j);
-        goto out;
-    }
-    t = table_new("lrl");
-    table_cell(t, "spearman");
-    table_number(t, r.spearman);
-    table_cell(t, "%.3f to %.3f", r.spearman_low, r.spearman_high);
-    table_cell(t, "pearson");
-    table_number(t, r.pearson);
-    table_cell(t, "%.3f to %.3f", r.pearson_low, r.pearson_high);
-    table_print(t, stdout);
-    printf("over the %zu examples that have both; 95 %% intervals\n", r.n);
+    GO(s->resamples ? ob_scores_bootstrap(&r, c->ctx, a, b, s->resamples, c->seed, &c->err)
+                    : ob_scores_compare(&r, a, b, &c->err));
+    if (c->json)
+        status = print_json(c, comparison_json(&r, s->resamples));
+    else
+        print_comparison(&r, s->resamples);
 out:
     ob_scores_free(b);
     ob_scores_free(a);
@@ -239,7 +276,7 @@ out:
 
 int cmd_score(struct cmd *c, int argc, const char **argv)
 {
-    struct score s = { .in = INPUTS_OPTS_INIT, .top = 10, .step = 0.01 };
+    struct score s = { .in = INPUTS_OPTS_INIT, .top = 10, .resamples = 1000, .step = 0.01 };
     const struct opt options[] = {
         { "events", 'e', OPT_TEXT, &s.events, "learning events of 'oubli train --events'", "FILE" },
         { "bank", 'b', OPT_TEXT, &s.bank, "models of 'oubli bank train'", "DIR" },
@@ -248,6 +285,8 @@ int cmd_score(struct cmd *c, int argc, const char **argv)
         { "variant", 0, OPT_TEXT, &s.variant,
           "holdout: paper (the validation part) or released (the test set)", "V" },
         { "step", 0, OPT_FLOAT, &s.step, "curvature: length of the way (default 0.01)", "H" },
+        { "resamples", 0, OPT_INT, &s.resamples,
+          "compare: for the intervals (default 1000; 0: Fisher's z)", "N" },
         INPUTS_OPTIONS(&s.in),
         ANY_DATA_OPTION(&s.in),
         { "raw", 0, OPT_FLAG, &s.raw, "as the papers define it, whatever its direction", NULL },
@@ -259,5 +298,5 @@ int cmd_score(struct cmd *c, int argc, const char **argv)
     };
 
     TRY(cmd_parse(c, options, argc, argv));
-    return !strcmp(c->args[0], "compare") ? compare(c) : run(c, &s);
+    return !strcmp(c->args[0], "compare") ? compare(c, &s) : run(c, &s);
 }

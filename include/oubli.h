@@ -352,11 +352,22 @@ int ob_scores_check(const struct ob_scores *s, const struct ob_data *d, struct o
 
 struct ob_compare {
     size_t n;                                     /* examples with a score in both */
-    double spearman, spearman_low, spearman_high; /* 95 % interval, Fisher's z */
+    double spearman, spearman_low, spearman_high; /* 95 % interval */
     double pearson, pearson_low, pearson_high;
+    /* How reliable the files say they are (memorization: Spearman-Brown); NaN: not said, taken as 1. */
+    double reliability[2];
+    /* Each of the above over sqrt(reliability[0] reliability[1]) (Spearman 1904): between what the scores
+     * estimate. May exceed 1. NaN where neither file says how reliable it is. */
+    double spearman_corrected, spearman_corrected_low, spearman_corrected_high;
+    double pearson_corrected, pearson_corrected_low, pearson_corrected_high;
 };
+/* Intervals by Fisher's z. */
 int ob_scores_compare(struct ob_compare *out, const struct ob_scores *a, const struct ob_scores *b,
                       struct ob_err *err);
+/* The same with percentile intervals from so many resamples of the examples (Efron 1979), drawn by `seed`. */
+int ob_scores_bootstrap(struct ob_compare *out, struct ob_ctx *ctx, const struct ob_scores *a,
+                        const struct ob_scores *b, int resamples, uint64_t seed,
+                        struct ob_err *err);
 
 /* ---- entanglement: how much two sets overlap in a model's embedding ---- */
 

@@ -94,6 +94,40 @@ def make_compare(out):
     np.savez(os.path.join(out, "compare.npz"), **data)
 
 
+def rows_correlate(u, v):
+    u, v = u - u.mean(1, keepdims=True), v - v.mean(1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (u * v).sum(1) / np.sqrt((u * u).sum(1) * (v * v).sum(1))
+
+
+def make_bootstrap(out):
+    """Correlations of pairs that are taken a number of times; percentile intervals from 20,000 resamples, and how
+    much those from 1,000 vary."""
+    rng = np.random.RandomState(8)
+    data = {}
+    for i, (x, y) in enumerate(compare_cases(np.random.RandomState(3))):
+        x, y = x.astype(np.float32), y.astype(np.float32)
+        both = ~np.isnan(x) & ~np.isnan(y)
+        u, v = x[both].astype(np.float64), y[both].astype(np.float64)
+        count = rng.multinomial(len(u), np.full(len(u), 1 / len(u)))
+        a, b = np.repeat(u, count), np.repeat(v, count)
+        ends = []
+        for _ in range(20):
+            at = rng.randint(len(u), size=(1000, len(u)))
+            rho = rows_correlate(scipy.stats.rankdata(u[at], axis=1), scipy.stats.rankdata(v[at], axis=1))
+            ends.append((rho, rows_correlate(u[at], v[at])))
+        r = np.array(ends)  # 20 x 2 x 1000
+        whole = np.percentile(np.moveaxis(r, 1, 0).reshape(2, -1), [2.5, 97.5], axis=1)
+        data.update({f"u{i}": u, f"v{i}": v, f"x{i}": x, f"y{i}": y, f"count{i}": count.astype(np.int64),
+                     f"r{i}": np.array([scipy.stats.spearmanr(a, b)[0], scipy.stats.pearsonr(a, b)[0]]),
+                     f"ends{i}": whole.T.ravel(),
+                     f"sd{i}": np.percentile(r, [2.5, 97.5], axis=2).std(1, ddof=1).T.ravel()})
+        print(f"  bootstrap {i}: {data[f'ends{i}']} {data[f'sd{i}']}")
+    z = rng.normal(size=37)
+    data.update({"z": z, "q": np.array([0, .025, .31, .5, .975, 1]), "p": np.quantile(z, [0, .025, .31, .5, .975, 1])})
+    np.savez(os.path.join(out, "bootstrap.npz"), **data)
+
+
 def make_interval(out):
     df = np.array([*range(1, 41), 60, 120, 1000, 1000000])
     x = np.random.RandomState(4).normal(3, 2, 7)
@@ -129,6 +163,7 @@ def make(outdir):
     make_attack(out)
     make_tow(out)
     make_compare(out)
+    make_bootstrap(out)
     make_interval(out)
     make_proxy(out)
     make_scores(out)

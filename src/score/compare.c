@@ -1,4 +1,4 @@
-/* compare.c - do two scores agree? Rank and linear correlation, with 95 % intervals. */
+/* compare.c - do two scores agree? Rank and linear correlation, with 95 % intervals, and corrected for noise. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -68,8 +68,22 @@ static void interval(double *low, double *high, double r, size_t n)
     *high = tanh(atanh(r) + half);
 }
 
-/* The pairs scored in both, in x and y (room for all). */
-static size_t collect(double *x, double *y, const struct ob_scores *a, const struct ob_scores *b)
+void ob_compare_correct(struct ob_compare *c)
+{
+    const double *r = c->reliability;
+    double by = isnan(r[0]) && isnan(r[1])
+                    ? (double)NAN
+                    : sqrt((isnan(r[0]) ? 1 : r[0]) * (isnan(r[1]) ? 1 : r[1]));
+
+    c->spearman_corrected = c->spearman / by;
+    c->spearman_corrected_low = c->spearman_low / by;
+    c->spearman_corrected_high = c->spearman_high / by;
+    c->pearson_corrected = c->pearson / by;
+    c->pearson_corrected_low = c->pearson_low / by;
+    c->pearson_corrected_high = c->pearson_high / by;
+}
+
+size_t ob_scores_pairs(double *x, double *y, const struct ob_scores *a, const struct ob_scores *b)
 {
     size_t n = 0;
 
@@ -96,7 +110,7 @@ int ob_scores_compare(struct ob_compare *out, const struct ob_scores *a, const s
                        b->info.n);
     OB_GO(ob_alloc(x, a->info.n, err));
     OB_GO(ob_alloc(y, a->info.n, err));
-    n = collect(x, y, a, b);
+    n = ob_scores_pairs(x, y, a, b);
     if (n < 2) {
         rc = ob_fail(err, OB_EFORMAT, "%s scored in both files; nothing to compare",
                      n ? "only one example is" : "no example is");
@@ -111,6 +125,9 @@ int ob_scores_compare(struct ob_compare *out, const struct ob_scores *a, const s
     out->spearman = pearson(rank_x, rank_y, n);
     interval(&out->pearson_low, &out->pearson_high, out->pearson, n);
     interval(&out->spearman_low, &out->spearman_high, out->spearman, n);
+    out->reliability[0] = ob_scores_reliability(a);
+    out->reliability[1] = ob_scores_reliability(b);
+    ob_compare_correct(out);
 out:
     ob_free(x);
     ob_free(y);

@@ -19,6 +19,17 @@ void ob_scores_count(struct ob_scores *s); /* brings info.n_scored up to date */
 bool ob_scores_of_data(const struct ob_scores *s, const char *hash);
 /* Doubles as NaN-free ranks with ties averaged (1-based). */
 int ob_ranks(double *rank, const double *x, size_t n, struct ob_err *err);
+/* NaN where the file does not say, or says what cannot be. */
+double ob_scores_reliability(const struct ob_scores *s);
+/* compare.c - the pairs scored in both, in x and y (room for all); returns how many. */
+size_t ob_scores_pairs(double *x, double *y, const struct ob_scores *a, const struct ob_scores *b);
+/* compare.c - divides by the root of both reliabilities; to be called when the intervals stand. */
+void ob_compare_correct(struct ob_compare *c);
+/* bootstrap.c - both correlations of n pairs, pair i taken count[i] times. NaN: one side does not vary. */
+int ob_correlate_counts(double *spearman, double *pearson, const double *x, const double *y,
+                        const uint32_t *count, size_t n, struct ob_err *err);
+/* bootstrap.c - the value below which a share q lies, between neighbours along a line; sorts x. */
+double ob_percentile(double *x, size_t n, double q);
 /* entanglement.c - as ob_entangle(), of the embedding phi: ids->n rows of f. */
 int ob_entangle_embedded(struct ob_entanglement *out, struct ob_ctx *ctx, const float *phi,
                          size_t f, const struct ob_ids *ids, const struct ob_entangle_set *set,

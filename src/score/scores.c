@@ -81,6 +81,16 @@ bool ob_scores_of_data(const struct ob_scores *s, const char *hash)
     return same;
 }
 
+double ob_scores_reliability(const struct ob_scores *s)
+{
+    json_t *origin = s->origin ? json_loads(s->origin, 0, NULL) : NULL;
+    const json_t *x = json_object_get(origin, "reliability");
+    double r = json_is_number(x) ? json_number_value(x) : (double)NAN;
+
+    json_decref(origin);
+    return r > 0 && r <= 1 ? r : (double)NAN;
+}
+
 int ob_scores_check(const struct ob_scores *s, const struct ob_data *d, struct ob_err *err)
 {
     const struct ob_data_info *info = ob_data_info(d);

@@ -96,6 +96,80 @@ static void little_to_say(void **state)
     assert_non_null(strstr(err.msg, "3 and 2"));
 }
 
+/* Spearman 1904: 0.8 / sqrt(0.64) = 1, / sqrt(0.64 * 0.25) = 2. */
+static void corrected(void **state)
+{
+    static const char *const origin[] = { "{\"reliability\": 0.64}", "{\"reliability\": 0.25}",
+                                          "{\"reliability\": -0.1}", "{\"reliability\": \"1\"}" };
+    float x[] = { 1, 2, 3, 4, 5 }, y[] = { 2, 1, 4, 3, 5 };
+    struct ob_scores *a = scores(x, 5), *b = scores(y, 5);
+    struct ob_compare c;
+
+    (void)state;
+    assert_int_equal(ob_scores_compare(&c, a, b, NULL), OB_OK);
+    assert_true(isnan(c.spearman_corrected) && isnan(c.reliability[0]));
+    a->origin = (char *)origin[0];
+    assert_int_equal(ob_scores_compare(&c, a, b, NULL), OB_OK);
+    close_to(c.reliability[0], 0.64, 0);
+    assert_true(isnan(c.reliability[1]));
+    close_to(c.spearman_corrected, 1, 1e-15);
+    close_to(c.pearson_corrected_low, c.pearson_low / 0.8, 1e-15);
+    b->origin = (char *)origin[1];
+    assert_int_equal(ob_scores_compare(&c, a, b, NULL), OB_OK);
+    close_to(c.pearson_corrected, 2, 1e-15);
+    close_to(c.spearman_corrected_high, c.spearman_high / 0.4, 1e-15);
+    for (int k = 2; k < 4; k++) { /* nothing that can be */
+        a->origin = (char *)origin[k];
+        assert_int_equal(ob_scores_compare(&c, a, b, NULL), OB_OK);
+        close_to(c.spearman_corrected, 1.6, 1e-15);
+    }
+    a->origin = b->origin = NULL;
+    ob_scores_free(a);
+    ob_scores_free(b);
+}
+
+static void resampled(void **state)
+{
+    float x[40], y[40], flat[40] = { 0 };
+    struct ob_ctx_opts o = OB_CTX_OPTS_INIT;
+    struct ob_compare c[3];
+    struct ob_scores *a, *b;
+
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        x[i] = (float)i;
+        y[i] = (float)((i * 7) % 40) + (float)i;
+    }
+    a = scores(x, 40);
+    b = scores(y, 40);
+    for (int k = 0; k < 3; k++) { /* any number of threads; another seed */
+        struct ob_ctx *ctx;
+
+        o.n_threads = k == 1 ? 3 : 1;
+        must(ob_ctx_new(&ctx, &o, err));
+        must(ob_scores_bootstrap(&c[k], ctx, a, b, 100, k == 2 ? 9 : 1, err));
+        must_fail(ob_scores_bootstrap(&c[2], ctx, a, b, 0, 1, err), OB_EINVAL, "0 resamples");
+        if (k == 2) {
+            struct ob_scores *z = scores(flat, 40);
+
+            must(ob_scores_bootstrap(&c[2], ctx, a, b, 100, 9, err));
+            must(ob_scores_bootstrap(&c[1], ctx, a, z, 10, 1, err));
+            assert_true(isnan(c[1].spearman) && isnan(c[1].spearman_low));
+            ob_scores_free(z);
+            obi_mem_fail_at(9);
+            assert_int_equal(ob_scores_bootstrap(&c[1], ctx, a, b, 10, 1, NULL), OB_ENOMEM);
+            obi_mem_fail_at(0);
+        } else if (k == 1) {
+            assert_memory_equal(&c[0].spearman, &c[1].spearman, 6 * sizeof(double));
+        }
+        ob_ctx_free(ctx);
+    }
+    assert_true(c[0].spearman_low < c[0].spearman && c[0].spearman < c[0].spearman_high);
+    assert_true(c[0].spearman_low != c[2].spearman_low);
+    ob_scores_free(a);
+    ob_scores_free(b);
+}
+
 static void out_of_memory(void **state)
 {
     float x[] = { 1, 2, 3, 4 };
@@ -116,8 +190,9 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ranks),         cmocka_unit_test(by_hand),       cmocka_unit_test(perfect),
-        cmocka_unit_test(little_to_say), cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(ranks),         cmocka_unit_test(by_hand),   cmocka_unit_test(perfect),
+        cmocka_unit_test(little_to_say), cmocka_unit_test(corrected), cmocka_unit_test(resampled),
+        cmocka_unit_test(out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
