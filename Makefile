@@ -3,12 +3,15 @@
 #   make O=dir            build there (default: build)
 #   make SAN=address      or undefined, thread: with a sanitizer, in build-SAN
 #   make CC=clang DEBUG=1 promises broken inside abort
+#   make MPI=1            many processes, many machines: mpirun oubli bank train, train
 
 SAN ?=
 O ?= build$(if $(SAN),-$(SAN))
 PREFIX ?= /usr/local
 CC ?= cc
 AR ?= ar
+MPI ?=
+MPICC ?= mpicc
 
 PACKAGES = popt jansson inih libxxhash libsodium zlib liblzma libpng libturbojpeg
 LIB_PACKAGES = jansson libxxhash libsodium zlib liblzma libpng libturbojpeg
@@ -23,7 +26,11 @@ CFLAGS ?=
 INCLUDE := -Iinclude -Isrc $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PACKAGES)))
 LIBS = $(shell pkg-config --libs $(LIB_PACKAGES)) -lsvm -lm
 CLI_LIBS = $(shell pkg-config --libs popt jansson inih)
-COMPILE = $(CC) $(FLAGS) $(DEFINES) $(WARN) $(INCLUDE) $(CFLAGS) -MMD -MP
+COMPILE_FLAGS = $(FLAGS) $(DEFINES) $(WARN) $(INCLUDE) $(CFLAGS) -MMD -MP
+COMPILE = $(CC) $(COMPILE_FLAGS)
+# our compiler with MPI's headers and libraries
+WITH_MPI = OMPI_CC="$(CC)" MPICH_CC="$(CC)" $(MPICC)
+LINK = $(if $(MPI),$(WITH_MPI),$(CC))
 
 # Kernels are built once per instruction set; the best that the machine has is chosen at start.
 ISAS = baseline $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),avx2 avx512)
@@ -34,10 +41,13 @@ ISA_FLAGS_avx2 = -mavx2 -mfma
 ISA_FLAGS_avx512 = -mavx2 -mfma -mavx512f -mavx512vl -mavx512dq
 
 KERNEL_SRC = $(wildcard src/backend/cpu/kernel_*.c)
-LIB_SRC = $(filter-out $(KERNEL_SRC) src/unlearn/template.c,$(wildcard src/*/*.c src/backend/cpu/*.c))
+LIB_SRC = $(filter-out $(KERNEL_SRC) src/unlearn/template.c src/base/mpi.c src/base/nompi.c, \
+          $(wildcard src/*/*.c src/backend/cpu/*.c))
 CLI_SRC = $(wildcard cli/*.c)
-LIB_OBJ = $(LIB_SRC:%.c=$(O)/%.o) \
+ANY_OBJ = $(LIB_SRC:%.c=$(O)/%.o) \
           $(foreach i,$(ISAS),$(KERNEL_SRC:%.c=$(O)/%.$(i).o))
+MPI_OBJ = $(O)/src/base/mpi.o
+LIB_OBJ = $(ANY_OBJ) $(if $(MPI),$(MPI_OBJ),$(O)/src/base/nompi.o)
 CLI_OBJ = $(CLI_SRC:%.c=$(O)/%.o)
 
 # One program per file: tests/<kind>/<name>.c. tests/*.h are shared.
@@ -57,12 +67,24 @@ $(O)/settings: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(SETTINGS)' | cmp -s - $@ || printf '%s\n' '$(SETTINGS)' > $@
 
-$(O)/oubli: $(CLI_OBJ) $(O)/liboubli.a
-	$(CC) $(FLAGS) -o $@ $^ $(CLI_LIBS) $(LIBS)
+$(O)/mpi: FORCE
+	@mkdir -p $(@D)
+	@echo '$(MPI)' | cmp -s - $@ || echo '$(MPI)' > $@
 
-$(O)/liboubli.a: $(LIB_OBJ)
+$(O)/oubli: $(CLI_OBJ) $(O)/liboubli.a
+	$(LINK) $(FLAGS) -o $@ $^ $(CLI_LIBS) $(LIBS)
+
+$(O)/liboubli.a: $(LIB_OBJ) $(O)/mpi
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(AR) rcs $@ $(LIB_OBJ)
+
+# the program with MPI beside one without, for the tests
+$(O)/oubli-mpi: $(CLI_OBJ) $(ANY_OBJ) $(MPI_OBJ)
+	$(WITH_MPI) $(FLAGS) -o $@ $^ $(CLI_LIBS) $(LIBS)
+
+$(MPI_OBJ): src/base/mpi.c $(O)/settings
+	@mkdir -p $(@D)
+	$(WITH_MPI) $(COMPILE_FLAGS) -c -o $@ $<
 
 STRICT_ROOMS = base data work
 $(foreach r,$(STRICT_ROOMS),$(eval $(O)/src/$(r)/%.o: WARN += $(STRICT)))
@@ -84,17 +106,17 @@ $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 
 $(O)/tests/%: tests/%.c $(O)/liboubli.a
 	@mkdir -p $(@D)
-	$(COMPILE) -Itests -o $@ $< $(O)/liboubli.a -lcmocka $(LIBS)
+	$(LINK) $(COMPILE_FLAGS) -Itests -o $@ $< $(O)/liboubli.a -lcmocka $(LIBS)
 
 $(O)/fuzz/%: fuzz/%.c fuzz/driver.c $(O)/liboubli.a
 	@mkdir -p $(@D)
-	$(COMPILE) -o $@ $< fuzz/driver.c $(O)/liboubli.a $(LIBS)
+	$(LINK) $(COMPILE_FLAGS) -o $@ $< fuzz/driver.c $(O)/liboubli.a $(LIBS)
 
 $(O)/bench/%: bench/%.c $(O)/liboubli.a
 	@mkdir -p $(@D)
-	$(COMPILE) -o $@ $< $(O)/liboubli.a $(LIBS)
+	$(LINK) $(COMPILE_FLAGS) -o $@ $< $(O)/liboubli.a $(LIBS)
 
-tests: $(TEST_BIN) $(FUZZ_BIN)
+tests: $(TEST_BIN) $(FUZZ_BIN) $(if $(shell command -v $(MPICC)),$(O)/oubli-mpi)
 
 check: all tests
 	tests/run $(O)
@@ -121,4 +143,4 @@ install: all
 clean:
 	rm -rf $(O)
 
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TEST_BIN:=.d) $(FUZZ_BIN:=.d) $(BENCH_BIN:=.d)
+-include $(LIB_OBJ:.o=.d) $(MPI_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TEST_BIN:=.d) $(FUZZ_BIN:=.d) $(BENCH_BIN:=.d)

@@ -62,6 +62,9 @@ struct cmd {
     int threads;
     const char *backend, *config;
     int json, quiet, force;
+    /* of a command that mpirun may start: NULL for one process. Ranks beside rank 0 are silent */
+    struct ob_ranks *ranks;
+    int rank;
     /* filled by cmd_start() */
     struct ob_ctx *ctx;
     struct progress *progress;

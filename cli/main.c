@@ -36,7 +36,9 @@ static const struct command commands[] = {
       "  oubli bank merge bank-a bank-b -o bank\n"
       "The same command goes on after an interruption, and with more models. --models 64-127 "
       "trains\n"
-      "those: another machine's share, to be merged.\n",
+      "those: another machine's share, to be merged. Under mpirun (a build with MPI=1) the models "
+      "are\n"
+      "dealt out to the ranks, each of which trains --jobs of them side by side.\n",
       cmd_bank },
     { "score", "KIND | compare A.npy B.npy", 1, 3, "scores how memorized each example is",
       "  oubli score confidence --events e.npz -o s.npy\n"
@@ -161,6 +163,8 @@ void cmd_add(struct cmd *c, const char *text)
 
 static void say(struct cmd *c, const char *fmt, va_list ap)
 {
+    if (c->rank)
+        return;
     progress_clear(c->progress);
     fprintf(stderr, "oubli: %s: ", c->command->name);
     vfprintf(stderr, fmt, ap);
@@ -355,7 +359,8 @@ int cmd_start(struct cmd *c)
     o.stop = on_stop;
     o.cache = cache_folder(c);
     o.arg = c;
-    c->progress = progress_new(stderr, c->quiet);
+    o.ranks = c->ranks;
+    c->progress = progress_new(stderr, c->quiet || c->rank);
     if (!c->progress)
         return cmd_fail(c, OB_ENOMEM, "out of memory");
     return ob_ctx_new(&c->ctx, &o, &c->err);
@@ -391,17 +396,37 @@ static int unknown_command(const char *name)
     return EXIT_USAGE;
 }
 
+/* mpirun may start many processes of it for one job. */
+static int has_ranks(const struct command *command)
+{
+    return command->run == cmd_bank;
+}
+
+/* Results and words are rank 0's. */
+static int join_ranks(struct cmd *c)
+{
+    TRY(ob_ranks_join(&c->ranks, &c->err));
+    c->rank = ob_ranks_me(c->ranks);
+    if (c->rank && !freopen("/dev/null", "w", stdout))
+        return cmd_fail(c, OB_EIO, "there is no /dev/null");
+    return OB_OK;
+}
+
 static int run(const struct command *command, int argc, const char **argv)
 {
     struct cmd c = { .command = command, .seed = 1 };
-    int status = command->run(&c, argc, argv);
+    int status = has_ranks(command) ? join_ranks(&c) : OB_OK;
 
+    if (!status)
+        status = command->run(&c, argc, argv);
     progress_clear(c.progress);
     if ((fflush(stdout) || ferror(stdout)) && !exit_code(status))
         status = cmd_fail(&c, OB_EIO, "the result could not be written to standard output");
-    if (exit_code(status))
+    status = ob_ranks_agree(c.ranks, exit_code(status) ? status : OB_OK, &c.err);
+    if (status && !c.rank)
         print_error(&c, status);
     cmd_release(&c);
+    ob_ranks_leave(c.ranks);
     return exit_code(status);
 }
 

@@ -62,6 +62,20 @@ struct ob_progress {
 
 enum ob_log_level { OB_LOG_DEBUG, OB_LOG_INFO, OB_LOG_WARN };
 
+/* ---- ranks: the processes of one job that mpirun started, on one machine or many ---- */
+
+/* ob_bank_train() deals its models out to them; every other function is one process's own. Each rank makes the same calls with the same settings and sees the
+ * same files. One rank's failure is everybody's, with its words. */
+struct ob_ranks;
+/* *out is NULL, which is one process alone, where no mpirun is at work. From the main thread, once.
+ * OB_ENOTSUP: started by mpirun, but this build has no MPI. */
+int ob_ranks_join(struct ob_ranks **out, struct ob_err *err);
+int ob_ranks_me(const struct ob_ranks *r); /* 0 ...; rank 0 tells the user, and writes files */
+/* All ranks meet here; the failure of the first rank that has one becomes everybody's: returned,
+ * and in `err`, with "rank 3: " in front unless it was rank 0's. After that it returns `rc` as it is. */
+int ob_ranks_agree(struct ob_ranks *r, int rc, struct ob_err *err);
+void ob_ranks_leave(struct ob_ranks *r); /* the last call of all; NULL is fine */
+
 struct ob_ctx;
 struct ob_ctx_opts {
     size_t size;         /* sizeof(struct ob_ctx_opts): lets it grow */
@@ -79,6 +93,7 @@ struct ob_ctx_opts {
     /* Bytes that this process may take in all: what needs more is refused before it starts
      * (OB_ENOMEM). 0: what the system has free; SIZE_MAX: nothing is refused. */
     size_t memory;
+    struct ob_ranks *ranks; /* borrowed; NULL: one process */
 };
 #define OB_CTX_OPTS_INIT                                                                           \
     {                                                                                              \

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/par.h"
+#include "base/ranks.h"
 
 static const struct ob_backend *const all[] = { &ob_backend_cpu, &ob_backend_ref };
 
@@ -33,6 +34,8 @@ int ob_ctx_new(struct ob_ctx **out, const struct ob_ctx_opts *o, struct ob_err *
     /* what a caller of an older header does not have stays zero */
     memcpy(&ctx->opts, o, o->size < sizeof(*o) ? o->size : sizeof(*o));
     ctx->n_threads = o->n_threads ? o->n_threads : ob_par_cores();
+    if (!o->n_threads && ctx->opts.ranks)
+        ctx->n_threads = ctx->opts.ranks->n_cores;
     if (ctx->n_threads > MAX_THREADS)
         ctx->n_threads = MAX_THREADS;
     ctx->backend = find(o->backend ? o->backend : "cpu");

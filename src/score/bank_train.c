@@ -1,22 +1,27 @@
-/* bank_train.c - trains the models of a bank, side by side, one thread each. */
+/* bank_train.c - trains the models of a bank, side by side, one thread each, on one rank or many. */
 #include "score/bank.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "backend/backend.h"
 #include "base/dir.h"
 #include "base/mem.h"
-#include "base/par.h"
+#include "base/ranks.h"
 #include "base/rng.h"
 #include "run/memory.h"
+#include "score/bank_pool.h"
+
+static size_t subset_size(const struct ob_bank *b)
+{
+    return (size_t)floor(b->subset * (double)b->n_part + 0.5);
+}
 
 int ob_bank_subset(uint8_t *in, const struct ob_bank *b, int k, struct ob_err *err)
 {
     struct ob_rng r = ob_rng(b->seed, OB_RNG_BANK, (uint32_t)k, 0);
-    size_t n = (size_t)floor(b->subset * (double)b->n_part + 0.5), at = 0;
+    size_t n = subset_size(b), at = 0;
     uint32_t *row;
 
     OB_TRY(ob_alloc(row, b->n_part, err));
@@ -41,71 +46,51 @@ static uint64_t seed_of(const struct ob_bank *b, int k)
 
 /* ---- all models at work ---- */
 
-struct pool {
+struct training {
     struct ob_bank *b;
     const struct ob_data *d;
     const struct ob_split *split;
     const struct ob_bank_opts *o;
-    int *missing;
-    size_t n_missing, n_done; /* n_done: of the bank, before this call */
-    pthread_mutex_t lock;
-    /* under the lock */
-    struct ob_err err; /* the first failure: everybody stops */
-    uint64_t images, images_forward;
+    struct ob_pool pool;
+    int *missing;               /* rank 0 */
+    size_t n_missing, n_done;   /* n_done: of the bank, before this call */
     size_t per_model, reported; /* images; models' worth of them */
 };
 
 struct worker { /* one model */
-    struct pool *p;
+    struct training *t;
     int k;
     uint64_t seen; /* images of it so far */
 };
 
-static int failed(struct pool *p)
-{
-    int code;
-
-    pthread_mutex_lock(&p->lock);
-    code = p->err.code;
-    pthread_mutex_unlock(&p->lock);
-    return code;
-}
-
-static void fail(struct pool *p, const struct ob_err *err)
-{
-    pthread_mutex_lock(&p->lock);
-    if (!p->err.code)
-        p->err = *err;
-    pthread_mutex_unlock(&p->lock);
-}
-
 static int on_stop(void *arg)
 {
     struct worker *w = arg;
-    const struct ob_ctx_opts *o = &w->p->b->ctx->opts;
+    const struct ob_ctx_opts *o = &w->t->b->ctx->opts;
 
-    return failed(w->p) || (o->stop && o->stop(o->arg));
+    return ob_pool_has_failed(&w->t->pool) || (o->stop && o->stop(o->arg));
 }
 
 /* Models stand at different points, so what is told is how many models' worth of images is done. */
-static void report(struct pool *p)
+static void report(void *arg, uint64_t images)
 {
+    struct training *t = arg;
     struct ob_progress now = { .task = "bank",
                                .unit = "model",
-                               .n_epochs = (int)(p->n_done + p->n_missing),
-                               .total = p->per_model,
+                               .n_epochs = (int)(t->n_done + t->n_missing),
+                               .total = t->per_model,
                                .loss = NAN,
                                .accuracy = NAN };
 
-    for (; p->images >= (p->reported + 1) * p->per_model; p->reported++) {
-        now.epoch = (int)(p->n_done + p->reported);
-        now.done = p->per_model;
-        ob_progress(p->b->ctx, &now);
+    for (; images >= (t->reported + 1) * t->per_model; t->reported++) {
+        now.epoch = (int)(t->n_done + t->reported);
+        now.done = t->per_model;
+        ob_progress(t->b->ctx, &now);
     }
-    now.epoch = (int)(p->n_done + p->reported);
-    now.done = (size_t)(p->images - p->reported * p->per_model);
+    now.epoch = (int)(t->n_done + t->reported);
+    now.done = (size_t)(images - t->reported * t->per_model);
     if (now.done)
-        ob_progress(p->b->ctx, &now);
+        ob_progress(t->b->ctx, &now);
 }
 
 static void on_progress(void *arg, const struct ob_progress *now)
@@ -113,50 +98,47 @@ static void on_progress(void *arg, const struct ob_progress *now)
     struct worker *w = arg;
     uint64_t seen = (uint64_t)now->epoch * now->total + now->done;
 
-    pthread_mutex_lock(&w->p->lock);
-    w->p->images += seen - w->seen;
-    report(w->p);
-    pthread_mutex_unlock(&w->p->lock);
+    ob_pool_count(&w->t->pool, seen - w->seen, 0);
     w->seen = seen;
 }
 
 /* ---- one model ---- */
 
-static int open_model(struct ob_model **m, struct ob_ctx *ctx, const struct pool *p, int k,
+static int open_model(struct ob_model **m, struct ob_ctx *ctx, const struct training *t, int k,
                       struct ob_err *err)
 {
-    const struct ob_data_info *i = &p->d->info;
+    const struct ob_data_info *i = &t->d->info;
 
-    OB_TRY(ob_model_new(m, ctx, p->o->arch, i->channels, i->height, i->width, i->n_classes,
-                        seed_of(p->b, k), err));
-    return ob_model_set_normalize(*m, p->o->normalize, p->d, err);
+    OB_TRY(ob_model_new(m, ctx, t->o->arch, i->channels, i->height, i->width, i->n_classes,
+                        seed_of(t->b, k), err));
+    return ob_model_set_normalize(*m, t->o->normalize, t->d, err);
 }
 
-static int train(struct ob_cost *cost, struct ob_model *m, struct pool *p, int k, const uint8_t *in,
-                 struct ob_err *err)
+static int train(struct ob_cost *cost, struct ob_model *m, struct training *t, int k,
+                 const uint8_t *in, struct ob_err *err)
 {
-    const struct ob_ids *row = p->b->row[0];
+    const struct ob_ids *row = t->b->row[0];
     struct ob_train_opts o = OB_TRAIN_OPTS_INIT;
     struct ob_ids *use = NULL;
     uint32_t *list;
     size_t n = 0;
     int rc;
 
-    o.recipe = p->o->recipe;
-    o.seed = seed_of(p->b, k);
+    o.recipe = t->o->recipe;
+    o.seed = seed_of(t->b, k);
     OB_TRY(ob_alloc(list, row->n, err));
     for (size_t i = 0; i < row->n; i++)
         if (in[i])
             list[n++] = row->id[i];
     OB_GO(ob_ids_new(&use, list, n, row->limit, err));
-    rc = ob_train(cost, m, p->d, p->split, use, &o, err);
+    rc = ob_train(cost, m, t->d, t->split, use, &o, err);
 out:
     ob_ids_free(use);
     ob_free(list);
     return rc;
 }
 
-static int keep(struct pool *p, int k, const struct ob_model *m, const uint8_t *in,
+static int keep(struct training *t, int k, const struct ob_model *m, const uint8_t *in,
                 struct ob_err *err)
 {
     float *logits[2] = { NULL, NULL };
@@ -164,16 +146,16 @@ static int keep(struct pool *p, int k, const struct ob_model *m, const uint8_t *
     int rc;
 
     for (int part = 0; part < 2; part++) {
-        const struct ob_ids *row = p->b->row[part];
+        const struct ob_ids *row = t->b->row[part];
 
-        OB_GO(ob_alloc(logits[part], row->n * (size_t)p->b->info.n_classes, err));
-        OB_GO(ob_predict(logits[part], NULL, m, p->d, (enum ob_part)part, row, err));
+        OB_GO(ob_alloc(logits[part], row->n * (size_t)t->b->info.n_classes, err));
+        OB_GO(ob_predict(logits[part], NULL, m, t->d, (enum ob_part)part, row, err));
     }
-    if (p->o->keep_weights) {
-        OB_GO(ob_bank_model_path(&path, p->b, k, "safetensors", err));
+    if (t->o->keep_weights) {
+        OB_GO(ob_bank_model_path(&path, t->b, k, "safetensors", err));
         OB_GO(ob_model_save(m, path, err));
     }
-    rc = ob_bank_model_write(p->b, k, in, (const float *const *)logits, err);
+    rc = ob_bank_model_write(t->b, k, in, (const float *const *)logits, err);
 out:
     ob_free(path);
     ob_free(logits[0]);
@@ -181,107 +163,99 @@ out:
     return rc;
 }
 
-static int note_time(struct pool *p, int k, const struct ob_cost *cost, struct ob_err *err)
+static int note_time(struct training *t, int k, const struct ob_cost *cost, struct ob_err *err)
 {
     char line[80], *path;
     int rc;
 
     snprintf(line, sizeof(line), "%d %.3f %llu\n", k, cost->seconds,
              (unsigned long long)cost->images);
-    OB_TRY(ob_bank_path(&path, p->b, "times.txt", err));
+    OB_TRY(ob_bank_path(&path, t->b, "times.txt", err));
     rc = ob_file_append(path, line, err);
     ob_free(path);
     return rc;
 }
 
-static int one_model(struct pool *p, struct worker *w, struct ob_ctx *ctx, struct ob_err *err)
+static int one_model(struct training *t, int k, struct ob_ctx *ctx, struct ob_err *err)
 {
     struct ob_model *m = NULL;
     struct ob_cost cost;
     uint8_t *in;
     int rc;
 
-    OB_TRY(ob_alloc(in, p->b->info.n_train, err));
-    OB_GO(ob_bank_subset(in, p->b, w->k, err));
-    OB_GO(open_model(&m, ctx, p, w->k, err));
-    OB_GO(train(&cost, m, p, w->k, in, err));
-    OB_GO(keep(p, w->k, m, in, err));
-    OB_GO(note_time(p, w->k, &cost, err));
-    pthread_mutex_lock(&p->lock);
-    p->images_forward += p->b->info.n_train + p->b->info.n_test;
-    pthread_mutex_unlock(&p->lock);
+    OB_TRY(ob_alloc(in, t->b->info.n_train, err));
+    OB_GO(ob_bank_subset(in, t->b, k, err));
+    OB_GO(open_model(&m, ctx, t, k, err));
+    OB_GO(train(&cost, m, t, k, in, err));
+    OB_GO(keep(t, k, m, in, err));
+    OB_GO(note_time(t, k, &cost, err));
+    ob_pool_count(&t->pool, 0, t->b->info.n_train + t->b->info.n_test);
 out:
     ob_model_free(m);
     ob_free(in);
     return rc;
 }
 
-static void work(void *arg, size_t i, int worker)
+static int work(void *arg, int k, struct ob_err *err)
 {
-    struct pool *p = arg;
-    struct worker w = { p, p->missing[i], 0 };
-    struct ob_ctx_opts o = p->b->ctx->opts;
-    struct ob_err err = { 0 };
-    struct ob_ctx *ctx = NULL;
+    struct worker w = { arg, k, 0 };
+    struct ob_ctx_opts o = w.t->b->ctx->opts;
+    struct ob_ctx *ctx;
     int rc;
 
-    (void)worker;
-    if (failed(p))
-        return;
     o.n_threads = 1;
+    o.ranks = NULL;
     o.log = NULL;
     o.progress = on_progress;
     o.stop = on_stop;
     o.arg = &w;
-    rc = ob_ctx_new(&ctx, &o, &err);
-    if (!rc)
-        rc = one_model(p, &w, ctx, &err);
+    OB_TRY(ob_ctx_new(&ctx, &o, err));
+    rc = one_model(w.t, k, ctx, err);
     ob_ctx_free(ctx);
     if (rc == OB_EDIVERGED)
-        snprintf(err.msg, sizeof(err.msg), "model %d: its loss or a weight stopped being finite",
-                 w.k);
-    if (rc)
-        fail(p, &err);
+        snprintf(err->msg, sizeof(err->msg), "model %d: its loss or a weight stopped being finite",
+                 k);
+    return rc;
 }
 
 /* ---- before work starts ---- */
 
-static int find_missing(struct pool *p, struct ob_err *err)
+static int find_missing(struct training *t, struct ob_err *err)
 {
-    OB_TRY(ob_alloc(p->missing, (size_t)(p->o->end - p->o->first), err));
-    for (int k = p->o->first; k < p->o->end; k++) {
+    OB_TRY(ob_alloc(t->missing, (size_t)(t->o->end - t->o->first), err));
+    for (int k = t->o->first; k < t->o->end; k++) {
         struct ob_err why = { 0 };
-        int rc = ob_bank_check(p->b, k, &why);
+        int rc = ob_bank_check(t->b, k, &why);
 
-        OB_TRY(ob_ctx_stop(p->b->ctx, err));
+        OB_TRY(ob_ctx_stop(t->b->ctx, err));
         if (!rc) {
-            p->n_done++;
+            t->n_done++;
             continue;
         }
         if (rc == OB_EFORMAT || rc == OB_EVERSION)
-            ob_log(p->b->ctx, OB_LOG_WARN, "model %d is trained again: %s", k, why.msg);
+            ob_log(t->b->ctx, OB_LOG_WARN, "model %d is trained again: %s", k, why.msg);
         else if (rc != OB_ENOTFOUND)
             return ob_fail(err, rc, "%s", why.msg);
-        p->missing[p->n_missing++] = k;
+        t->missing[t->n_missing++] = k;
     }
     return OB_OK;
 }
 
 /* What a killed run left of models that are to be trained: half-written files. */
-static int sweep(struct pool *p, struct ob_err *err)
+static int sweep(struct training *t, struct ob_err *err)
 {
     struct ob_dir there = { 0 };
-    int rc = ob_dir_read(&there, p->b->dir, err);
+    int rc = ob_dir_read(&there, t->b->dir, err);
 
     for (size_t i = 0; i < there.n && !rc; i++) {
         const char *name = there.entry[i].name;
         char *path = NULL;
         int k;
 
-        if (sscanf(name, "model-%5d.", &k) != 1 || !strstr(name, ".tmp.") || k < p->o->first ||
-            k >= p->o->end)
+        if (sscanf(name, "model-%5d.", &k) != 1 || !strstr(name, ".tmp.") || k < t->o->first ||
+            k >= t->o->end)
             continue;
-        rc = ob_bank_path(&path, p->b, name, err);
+        rc = ob_bank_path(&path, t->b, name, err);
         if (!rc)
             rc = ob_file_remove(path, err);
         ob_free(path);
@@ -290,12 +264,12 @@ static int sweep(struct pool *p, struct ob_err *err)
     return rc;
 }
 
-static int check_room(struct pool *p, int jobs, struct ob_err *err)
+static int check_room(struct training *t, int jobs, struct ob_err *err)
 {
-    const struct ob_recipe *r = &p->o->recipe;
-    int n = (int)floor(p->b->subset * (double)p->b->n_part + 0.5);
+    const struct ob_recipe *r = &t->o->recipe;
+    int n = (int)subset_size(t->b);
     int batch = r->batch < n ? r->batch : n;
-    struct ob_ctx_opts o = p->b->ctx->opts;
+    struct ob_ctx_opts o = t->b->ctx->opts;
     struct ob_memory need = { 0 };
     struct ob_model *m = NULL;
     struct ob_ctx *ctx;
@@ -303,7 +277,7 @@ static int check_room(struct pool *p, int jobs, struct ob_err *err)
 
     o.n_threads = 1;
     OB_TRY(ob_ctx_new(&ctx, &o, err));
-    OB_GO(open_model(&m, ctx, p, p->missing[0], err));
+    OB_GO(open_model(&m, ctx, t, t->o->first, err));
     OB_GO(ob_memory_add_exec(&need, ctx, m->net, batch, OB_EXEC_TRAIN, err));
     ob_memory_add_weights(&need, m->net, strcmp(r->optimizer, "sgd") ? 3 : 2, 1);
     ob_memory_add_batch(&need, m->net, batch, 1);
@@ -317,39 +291,68 @@ out:
     return rc;
 }
 
+/* Rank 0 makes the folder and looks what is missing; the others find it made. */
+static int open_bank(struct training *t, struct ob_ctx *ctx, const char *dir, struct ob_err *err)
+{
+    struct ob_ranks *r = ctx->opts.ranks;
+    size_t n[2];
+    int rc = OB_OK;
+
+    if (!ob_ranks_me(r)) {
+        rc = ob_bank_make(&t->b, ctx, dir, t->d, t->split, t->o, err);
+        if (!rc)
+            rc = find_missing(t, err);
+        if (!rc)
+            rc = sweep(t, err);
+    }
+    OB_TRY(ob_ranks_agree(r, rc, err));
+    if (ob_ranks_me(r))
+        rc = ob_bank_make(&t->b, ctx, dir, t->d, t->split, t->o, err);
+    OB_TRY(ob_ranks_agree(r, rc, err));
+    n[0] = t->n_missing;
+    n[1] = t->n_done;
+    ob_ranks_spread(r, n, sizeof(n));
+    t->n_missing = n[0];
+    t->n_done = n[1];
+    return ob_ranks_same(r, "the instruction set", ob_ctx_isa(ctx),
+                         "OB_ISA makes them the same, and so the models' bytes", err);
+}
+
+static int train_missing(struct training *t, struct ob_ctx *ctx, struct ob_err *err)
+{
+    size_t n_ranks = (size_t)ob_ranks_n(ctx->opts.ranks), n = subset_size(t->b);
+    size_t most = (t->n_missing + n_ranks - 1) / n_ranks; /* few are shared out evenly */
+    int jobs = t->o->n_jobs > 0 ? t->o->n_jobs : ctx->n_threads;
+
+    t->per_model = n * (size_t)t->o->recipe.epochs;
+    t->pool = (struct ob_pool){ .ctx = ctx,
+                                .n_jobs = (size_t)jobs < most ? jobs : (int)most,
+                                .todo = t->missing,
+                                .n_todo = ob_ranks_me(ctx->opts.ranks) ? 0 : t->n_missing,
+                                .work = work,
+                                .report = report,
+                                .arg = t };
+    OB_TRY(ob_ranks_agree(ctx->opts.ranks, check_room(t, t->pool.n_jobs, err), err));
+    return ob_pool_run(&t->pool, err);
+}
+
 int ob_bank_train(struct ob_cost *cost, struct ob_ctx *ctx, const char *dir,
                   const struct ob_data *d, const struct ob_split *split,
                   const struct ob_bank_opts *o, struct ob_err *err)
 {
-    struct pool p = { .d = d, .split = split, .o = o };
+    struct training t = { .d = d, .split = split, .o = o };
     double start = ob_now();
-    int jobs = o->n_jobs > 0 ? o->n_jobs : ctx->n_threads, rc;
+    int rc = open_bank(&t, ctx, dir, err);
 
+    if (!rc && t.n_missing)
+        rc = train_missing(&t, ctx, err);
     if (cost)
-        *cost = (struct ob_cost){ .loss = NAN, .accuracy = NAN };
-    OB_TRY(ob_bank_make(&p.b, ctx, dir, d, split, o, err));
-    pthread_mutex_init(&p.lock, NULL);
-    OB_GO(find_missing(&p, err));
-    OB_GO(sweep(&p, err));
-    if (!p.n_missing)
-        goto out;
-    jobs = (size_t)jobs < p.n_missing ? jobs : (int)p.n_missing;
-    p.per_model = (size_t)floor(p.b->subset * (double)p.b->n_part + 0.5) * (size_t)o->recipe.epochs;
-    OB_GO(check_room(&p, jobs, err));
-    ob_par_for(jobs, p.n_missing, work, &p);
-    if (p.err.code) {
-        if (err && !err->code)
-            *err = p.err;
-        rc = p.err.code;
-    }
-out:
-    if (cost) {
-        cost->images = p.images;
-        cost->images_forward = p.images_forward;
-        cost->seconds = ob_now() - start;
-    }
-    pthread_mutex_destroy(&p.lock);
-    ob_free(p.missing);
-    ob_bank_free(p.b);
+        *cost = (struct ob_cost){ .images = t.pool.images,
+                                  .images_forward = t.pool.images_forward,
+                                  .seconds = ob_now() - start,
+                                  .loss = NAN,
+                                  .accuracy = NAN };
+    ob_free(t.missing);
+    ob_bank_free(t.b);
     return rc;
 }

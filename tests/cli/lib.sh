@@ -4,6 +4,24 @@ D=synth:longtail,train=240,test=60,classes=3
 oubli() { "$OUBLI" "$@"; }
 quietly() { "$OUBLI" "$@" --quiet >/dev/null; }
 
+skip() {
+    echo "skipped: $*" >&2
+    exit 77
+}
+# need_mpi: or the case is skipped. mpirun runs as root too, on few cores too, and adds no words of its own
+need_mpi() {
+    command -v mpirun >/dev/null || skip "there is no mpirun here"
+    [ -x "$OUBLI-mpi" ] || skip "the program was built without MPI"
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_orte_execute_quiet=1
+}
+# ranks N COMMAND...: as many processes of the program for one job
+ranks() {
+    n=$1
+    shift
+    mpirun -n "$n" "$OUBLI-mpi" "$@"
+}
+
 # train NAME [options]: NAME.safetensors, in a moment
 train() {
     name=$1
