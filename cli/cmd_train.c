@@ -142,6 +142,7 @@ static int same_recipe(struct cmd *c, const struct train *t, const struct ob_rec
 {
     TRY(differs(c, t, "epochs", number(c, r->epochs), number(c, t->recipe.epochs)));
     TRY(differs(c, t, "batch", number(c, r->batch), number(c, t->recipe.batch)));
+    TRY(differs(c, t, "sub-batch", number(c, r->sub_batch), number(c, t->recipe.sub_batch)));
     TRY(differs(c, t, "lr", number(c, r->lr), number(c, t->recipe.lr)));
     TRY(differs(c, t, "momentum", number(c, r->momentum), number(c, t->recipe.momentum)));
     TRY(differs(c, t, "weight-decay", number(c, r->weight_decay),
@@ -256,6 +257,8 @@ static int work(struct cmd *c, struct train *t)
     o.events = t->events ? &t->recorded : NULL;
     snprintf(c->hint, sizeof(c->hint), "the same command with --resume goes on");
     TRY(train(c, t, &o, &cost));
+    if (c->rank) /* rank 0 writes */
+        return OB_OK;
     TRY(ob_model_set_meta(t->m, "exclude", t->exclude_digest, &c->err));
     if (t->events)
         TRY(ob_events_write(t->recorded, t->events, &c->err));
@@ -274,6 +277,7 @@ static int run(struct cmd *c, struct train *t)
     TRY(open_examples(c, t));
     TRY(open_model(c, t));
     TRY(recipe_take(c, &t->recipe, &t->given, t->d, ob_model_arch(t->m)));
+    ob_recipe_share(&t->recipe, c->ranks);
     TRY(already_done(c, t));
     status = work(c, t);
     if (status == OB_EIO && file_is_there(t->checkpoint))

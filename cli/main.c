@@ -26,7 +26,12 @@ static const struct command commands[] = {
       "  oubli train --data idx:DIR,train=6000 --arch cnn --epochs 15 --events e.npz -o "
       "m.safetensors\n"
       "  oubli train --data idx:DIR,train=6000 --arch cnn --epochs 15 --exclude ids.txt -o "
-      "r.safetensors\n",
+      "r.safetensors\n"
+      "Under mpirun (a build with MPI=1) each batch is shared out among the ranks, a sub-batch for "
+      "each\n"
+      "unless --sub-batch is given; with the same --sub-batch any number of ranks, or none, gives "
+      "the\n"
+      "same bytes.\n",
       cmd_train },
     { "predict", NULL, 0, 0, "writes logits or embeddings of a model", NULL, cmd_predict },
     { "bank", "train | status DIR | merge DIR...", 1, 1000,
@@ -396,10 +401,10 @@ static int unknown_command(const char *name)
     return EXIT_USAGE;
 }
 
-/* mpirun may start many processes of it for one job. */
+/* mpirun may start many processes of these for one job. */
 static int has_ranks(const struct command *command)
 {
-    return command->run == cmd_bank;
+    return command->run == cmd_train || command->run == cmd_bank;
 }
 
 /* Results and words are rank 0's. */

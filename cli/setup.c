@@ -285,6 +285,8 @@ int recipe_take(struct cmd *c, struct ob_recipe *r, const struct recipe_opts *o,
         r->epochs = o->given.epochs;
     if (cmd_given(c, "batch"))
         r->batch = o->given.batch;
+    if (cmd_given(c, "sub-batch"))
+        r->sub_batch = o->given.sub_batch;
     if (cmd_given(c, "lr"))
         r->lr = o->given.lr;
     if (cmd_given(c, "momentum"))

@@ -51,6 +51,12 @@ struct recipe_opts {
     { "epochs", 0, OPT_INT, &(o)->given.epochs, "epochs", "N" },                                   \
         { "lr", 0, OPT_FLOAT, &(o)->given.lr, "learning rate", "X" },                              \
         { "batch", 0, OPT_INT, &(o)->given.batch, "examples in a batch", "N" },                    \
+        { "sub-batch",                                                                             \
+          0,                                                                                       \
+          OPT_INT,                                                                                 \
+          &(o)->given.sub_batch,                                                                   \
+          "of which batch-norm sees N at a time (default: all)",                                   \
+          "N" },                                                                                   \
         { "momentum", 0, OPT_FLOAT, &(o)->given.momentum, "momentum of SGD", "X" },                \
         { "weight-decay", 0, OPT_FLOAT, &(o)->given.weight_decay, "coupled weight decay", "X" },   \
         { "schedule", 0, OPT_TEXT, &(o)->schedule, "cosine, constant, or step:60,120,x0.2", "S" }, \

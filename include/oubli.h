@@ -64,7 +64,8 @@ enum ob_log_level { OB_LOG_DEBUG, OB_LOG_INFO, OB_LOG_WARN };
 
 /* ---- ranks: the processes of one job that mpirun started, on one machine or many ---- */
 
-/* ob_bank_train() deals its models out to them; every other function is one process's own. Each rank makes the same calls with the same settings and sees the
+/* ob_bank_train() deals its models out to them, ob_train() shares each batch out; every other
+ * function is one process's own. Each rank makes the same calls with the same settings and sees the
  * same files. One rank's failure is everybody's, with its words. */
 struct ob_ranks;
 /* *out is NULL, which is one process alone, where no mpirun is at work. From the main thread, once.
@@ -264,9 +265,14 @@ struct ob_recipe {
     char schedule[64];  /* "cosine" (to 0, per epoch), "constant", "step:60,120,x0.2" */
     char augment[16];   /* "none", "crop-flip" */
     char optimizer[16]; /* "sgd", "adam", "adamw" */
+    /* 0, or: batch-norm normalises over so many examples of a batch at a time, and the gradient is the sum.
+     * The unit in which a batch is shared out among ranks: their number changes no byte */
+    int sub_batch;
 };
 /* The paper's recipe for that data set and architecture, else our default (README). */
 void ob_recipe_default(struct ob_recipe *r, const struct ob_data *d, const char *arch);
+/* For ranks, and without a sub_batch: a sub-batch for each. */
+void ob_recipe_share(struct ob_recipe *r, const struct ob_ranks *ranks);
 int ob_recipe_check(const struct ob_recipe *r, struct ob_err *err);
 /* The recipe in the model's metadata. OB_ENOTFOUND: it has none. */
 int ob_recipe_of_model(struct ob_recipe *r, const struct ob_model *m, struct ob_err *err);
@@ -305,7 +311,8 @@ struct ob_train_opts {
     }
 /* Trains `m` on the examples `use` of the training file, and writes data, split, recipe and seed
  * into its metadata (`split` may be NULL). OB_EDIVERGED leaves `m` unusable. The checkpoint is
- * kept at OB_ECANCELLED and removed by ob_train_done(), after the caller saved the model. */
+ * kept at OB_ECANCELLED and removed by ob_train_done(), after the caller saved the model. Ranks share each batch, as
+ * ob_recipe_share() says, and all end with the model; rank 0 writes the checkpoint. */
 int ob_train(struct ob_cost *cost, struct ob_model *m, const struct ob_data *d,
              const struct ob_split *split, const struct ob_ids *use, const struct ob_train_opts *o,
              struct ob_err *err);

@@ -14,6 +14,9 @@ struct ob_ctx {
     char isa[16];
     int n_threads;
     uint64_t stamp; /* see ob_ctx_stamp() */
+    /* Asked between batches of a training, where not NULL: how many of the n_threads to use now. */
+    int (*threads_now)(void *arg);
+    void *threads_arg;
 };
 
 /* A number that no weights have carried before: executables keep weights in their own layout and

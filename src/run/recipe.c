@@ -1,7 +1,7 @@
 /*
  * recipe.c - how a model is trained: defaults, checks, the record of it in the model.
  *
- * In a model's metadata: {"augment":"none","batch":256,"epochs":30,"lr":0.1,"momentum":0.9,
+ * In a model's metadata, with "sub_batch":64 where there is one: {"augment":"none","batch":256,"epochs":30,"lr":0.1,"momentum":0.9,
  * "optimizer":"sgd","schedule":"cosine","weight_decay":0.0005}
  */
 #include "run/recipe.h"
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ranks.h"
 #include "base/str.h"
 #include "run/train.h"
 
@@ -57,6 +58,8 @@ int ob_recipe_check(const struct ob_recipe *r, struct ob_err *err)
         return ob_fail(err, OB_EINVAL, "epochs is %d, not within 0..1000000", r->epochs);
     if (r->batch < 1 || r->batch > 65536)
         return ob_fail(err, OB_EINVAL, "batch is %d, not within 1..65536", r->batch);
+    if (r->sub_batch < 0 || r->sub_batch > 65536)
+        return ob_fail(err, OB_EINVAL, "sub-batch is %d, not within 0..65536", r->sub_batch);
     if (!(r->lr > 0 && r->lr <= 1e30))
         return ob_fail(err, OB_EINVAL, "lr is %g, not above 0 and at most 1e30", r->lr);
     if (!(r->momentum >= 0 && r->momentum < 1))
@@ -70,6 +73,12 @@ int ob_recipe_check(const struct ob_recipe *r, struct ob_err *err)
         return ob_fail(err, OB_EINVAL, "no optimizer '%s'; there are sgd, adam and adamw",
                        r->optimizer);
     return OB_OK;
+}
+
+void ob_recipe_share(struct ob_recipe *r, const struct ob_ranks *ranks)
+{
+    if (ranks && !r->sub_batch)
+        r->sub_batch = (r->batch + ob_ranks_n(ranks) - 1) / ob_ranks_n(ranks);
 }
 
 /* Exact, so that a retraining has the very rates of the training. */
@@ -87,9 +96,12 @@ int ob_recipe_text(char *out, size_t room, const struct ob_recipe *r, struct ob_
                           r->batch, "lr", r->lr, "momentum", r->momentum, "weight_decay",
                           r->weight_decay, "schedule", r->schedule, "augment", r->augment,
                           "optimizer", r->optimizer);
-    char *text = o ? json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(digits(r)))
-                   : NULL;
+    char *text;
     int rc = OB_OK;
+
+    if (r->sub_batch)
+        json_object_set_new(o, "sub_batch", json_integer(r->sub_batch));
+    text = o ? json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(digits(r))) : NULL;
 
     if (!text || strlen(text) >= room)
         rc = ob_fail(err, OB_ENOMEM, "out of memory");
@@ -111,10 +123,10 @@ int ob_recipe_of_model(struct ob_recipe *r, const struct ob_model *m, struct ob_
         return ob_fail(err, OB_ENOTFOUND,
                        "the model does not say how it was trained; give epochs and lr");
     o = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    bad = !o || json_unpack(o, "{s:i,s:i,s:F,s:F,s:F,s:s,s:s,s:s}", "epochs", &r->epochs, "batch",
-                            &r->batch, "lr", &r->lr, "momentum", &r->momentum, "weight_decay",
-                            &r->weight_decay, "schedule", &schedule, "augment", &augment,
-                            "optimizer", &optimizer);
+    bad = !o || json_unpack(o, "{s:i,s:i,s:F,s:F,s:F,s:s,s:s,s:s,s?i}", "epochs", &r->epochs,
+                            "batch", &r->batch, "lr", &r->lr, "momentum", &r->momentum,
+                            "weight_decay", &r->weight_decay, "schedule", &schedule, "augment",
+                            &augment, "optimizer", &optimizer, "sub_batch", &r->sub_batch);
     bad = bad || strlen(schedule) >= sizeof(r->schedule) || strlen(augment) >= sizeof(r->augment) ||
           strlen(optimizer) >= sizeof(r->optimizer);
     if (!bad) {

@@ -9,7 +9,9 @@
 #include "base/hash.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/ranks.h"
 #include "run/checkpoint.h"
+#include "run/divide.h"
 #include "run/memory.h"
 #include "run/provenance.h"
 #include "run/recipe.h"
@@ -19,6 +21,9 @@ struct training {
     struct ob_model *model;
     const struct ob_train_opts *opts;
     const struct ob_recipe *recipe;
+    struct ob_ranks *ranks; /* NULL: one process */
+    int most_threads;
+    struct ob_divided divided; /* where batches are taken in sub-batches */
     struct ob_schedule schedule;
     struct ob_loader *loader;
     struct ob_exec *exec;
@@ -36,6 +41,7 @@ struct training {
 static void release(struct training *t)
 {
     ob_loader_free(t->loader);
+    ob_divided_release(&t->divided);
     ob_exec_free(t->exec);
     ob_optim_release(&t->optim);
     ob_events_free(t->events);
@@ -81,6 +87,14 @@ static int record_events(struct training *t, const struct ob_data *d, const stru
     return OB_OK;
 }
 
+/* Examples that go through the network together. */
+static int together(const struct training *t, int batch)
+{
+    int sub = t->recipe->sub_batch;
+
+    return sub && sub < batch ? sub : batch;
+}
+
 /* Before anything is taken. */
 static int check_room(struct training *t, const struct ob_ids *use, int batch, struct ob_err *err)
 {
@@ -88,7 +102,9 @@ static int check_room(struct training *t, const struct ob_ids *use, int batch, s
     size_t blocks = strcmp(t->recipe->optimizer, "sgd") ? 3 : 2; /* gradients, moments */
     struct ob_memory need = { 0 };
 
-    OB_TRY(ob_memory_add_exec(&need, t->ctx, net, batch, OB_EXEC_TRAIN, err));
+    OB_TRY(ob_memory_add_exec(&need, t->ctx, net, together(t, batch), OB_EXEC_TRAIN, err));
+    if (t->recipe->sub_batch)
+        ob_divided_memory(&need, net, t->ranks, together(t, batch));
     ob_memory_add_weights(&need, net, blocks, 0);
     ob_memory_add_batch(&need, net, batch, 1);
     if (t->opts->events)
@@ -106,8 +122,11 @@ static int prepare(struct training *t, const struct ob_data *d, const struct ob_
     OB_TRY(ob_schedule_parse(&t->schedule, r->schedule, err));
     OB_TRY(ob_augment_parse(r->augment, &lo.augment, err));
     OB_TRY(check_room(t, use, batch, err));
+    t->most_threads = t->ctx->n_threads;
     OB_TRY(ob_loader_new(&t->loader, d, t->opts->part, use, &lo, err));
-    OB_TRY(ob_exec_new(&t->exec, t->ctx, t->model->net, batch, OB_EXEC_TRAIN, err));
+    OB_TRY(ob_exec_new(&t->exec, t->ctx, t->model->net, together(t, batch), OB_EXEC_TRAIN, err));
+    if (r->sub_batch)
+        OB_TRY(ob_divided_init(&t->divided, t->exec, t->ranks, together(t, batch), err));
     OB_TRY(ob_optim_init(&t->optim, t->ctx, r->optimizer, t->model->net->n_params, r->momentum,
                          r->weight_decay, err));
     OB_TRY(ob_block_new(&t->grads, t->model->net->n_params, err));
@@ -117,14 +136,16 @@ static int prepare(struct training *t, const struct ob_data *d, const struct ob_
     return OB_OK;
 }
 
-/* Forward, loss, backward, step on one batch. */
-static int learn(struct training *t, const struct ob_batch *b, double lr, double *loss, int *right,
-                 struct ob_err *err)
+/* Forward, loss, backward of one batch: its gradient. */
+static int derive(struct training *t, const struct ob_batch *b, double *loss, int *right,
+                  struct ob_err *err)
 {
     const struct ob_backend *k = t->ctx->backend;
     struct ob_model *m = t->model;
     int c = m->net->n_classes;
 
+    if (t->recipe->sub_batch)
+        return ob_divided_step(&t->divided, m, b, t->grads, t->events, loss, right, err);
     OB_TRY(ob_exec_forward(t->exec, &m->w, b->x, b->n, OB_MODE_TRAIN, err));
     if (t->events)
         ob_events_add(t->events, b, t->exec->logits, c);
@@ -132,8 +153,15 @@ static int learn(struct training *t, const struct ob_batch *b, double lr, double
     *loss = ob_loss_ce(t->dlogits, t->exec->logits, b->y, b->n, c, 1.0f, right);
     k->fill(t->ctx, t->grads, m->net->n_params, 0.0f);
     ob_exec_backward(t->exec, &m->w, t->dlogits, t->grads, NULL);
-    ob_optim_step(&t->optim, m->w.params, t->grads, lr);
-    ob_model_touch(m);
+    return OB_OK;
+}
+
+static int learn(struct training *t, const struct ob_batch *b, double lr, double *loss, int *right,
+                 struct ob_err *err)
+{
+    OB_TRY(derive(t, b, loss, right, err));
+    ob_optim_step(&t->optim, t->model->w.params, t->grads, lr);
+    ob_model_touch(t->model);
     return OB_OK;
 }
 
@@ -149,7 +177,9 @@ static int save(struct training *t, struct ob_err *err)
                                .n_right = t->n_right,
                                .loss_sum = t->loss_sum };
 
-    return t->opts->checkpoint ? ob_checkpoint_write(&c, t->opts->checkpoint, err) : OB_OK;
+    return t->opts->checkpoint && !ob_ranks_me(t->ranks)
+               ? ob_checkpoint_write(&c, t->opts->checkpoint, err)
+               : OB_OK;
 }
 
 static int restore(struct training *t, struct ob_err *err)
@@ -174,6 +204,17 @@ static int restore(struct training *t, struct ob_err *err)
     return OB_OK;
 }
 
+/* A bank's model takes the threads that others have no more use for; no byte depends on it. */
+static void take_threads(struct training *t)
+{
+    int n;
+
+    if (!t->ctx->threads_now)
+        return;
+    n = t->ctx->threads_now(t->ctx->threads_arg);
+    t->exec->n_threads = t->ctx->n_threads = n < t->most_threads ? n : t->most_threads;
+}
+
 /* The batches that are left of this epoch. */
 static int batches(struct training *t, size_t *n_seen, struct ob_err *err)
 {
@@ -192,7 +233,8 @@ static int batches(struct training *t, size_t *n_seen, struct ob_err *err)
         p.done += (size_t)b.n;
         if (i < t->batch)
             continue; /* done before the interruption */
-        OB_TRY(ob_ctx_stop(t->ctx, err));
+        OB_TRY(ob_ranks_agree(t->ranks, ob_ctx_stop(t->ctx, err), err));
+        take_threads(t);
         OB_TRY(learn(t, &b, lr, &loss, &right, err));
         t->batch++;
         t->loss_sum += loss * b.n;
@@ -237,7 +279,7 @@ static int epochs(struct training *t, struct ob_err *err)
         if (t->opts->on_epoch)
             t->opts->on_epoch(t->opts->arg, t->epoch - 1, t->cost->loss, t->cost->accuracy);
         if (t->epoch % every == 0 || t->epoch == t->recipe->epochs)
-            OB_TRY(save(t, err));
+            OB_TRY(ob_ranks_agree(t->ranks, save(t, err), err));
     }
     return OB_OK;
 }
@@ -254,11 +296,48 @@ static int record(struct training *t, const struct ob_data *d, const struct ob_s
     return ob_model_record_data(t->model, d, split, err);
 }
 
+/* Ranks that went apart would wait for each other for ever, or end with a model that is nobody's. */
+static int start_together(struct training *t, int rc, struct ob_err *err)
+{
+    char place[48], digest[65];
+    struct ob_hash h;
+
+    OB_TRY(ob_ranks_agree(t->ranks, rc, err));
+    OB_TRY(ob_ranks_same(t->ranks, "the instruction set", ob_ctx_isa(t->ctx),
+                         "OB_ISA makes them the same", err));
+    ob_hash_init(&h);
+    ob_hash_str(&h, t->settings);
+    ob_hash_hex(&h, digest);
+    OB_TRY(ob_ranks_same(t->ranks, "the digest of settings and data", digest,
+                         "all need the same command and the same files", err));
+    snprintf(place, sizeof(place), "epoch %d, batch %zu", t->epoch, t->batch);
+    return ob_ranks_same(t->ranks, "the checkpoint", place, "all need to see the same file", err);
+}
+
+static int open_training(struct training *t, const struct ob_data *d, const struct ob_ids *use,
+                         struct ob_err *err)
+{
+    OB_TRY(ob_recipe_check(t->recipe, err));
+    OB_TRY(ob_model_check_shape(t->model, d, err));
+    if (!use->n)
+        return ob_fail(err, OB_EFORMAT, "no example is left to train on");
+    if (t->opts->checkpoint && (t->opts->patience || t->opts->part != OB_TRAIN))
+        return ob_fail(err, OB_EINVAL,
+                       "a training with patience, or on the test file, has no "
+                       "checkpoint");
+    OB_TRY(settings_text(t, d, use, err));
+    OB_TRY(prepare(t, d, use, err));
+    return restore(t, err);
+}
+
 int ob_train(struct ob_cost *cost, struct ob_model *m, const struct ob_data *d,
              const struct ob_split *split, const struct ob_ids *use, const struct ob_train_opts *o,
              struct ob_err *err)
 {
-    struct training t = { .ctx = m->ctx, .model = m, .opts = o, .recipe = &o->recipe };
+    struct ob_recipe recipe = o->recipe;
+    struct training t = {
+        .ctx = m->ctx, .model = m, .opts = o, .recipe = &recipe, .ranks = m->ctx->opts.ranks
+    };
     struct ob_cost own;
     double start = ob_now();
     int rc;
@@ -267,17 +346,8 @@ int ob_train(struct ob_cost *cost, struct ob_model *m, const struct ob_data *d,
         *o->events = NULL;
     t.cost = cost ? cost : &own;
     *t.cost = (struct ob_cost){ .loss = NAN, .accuracy = NAN };
-    OB_TRY(ob_recipe_check(&o->recipe, err));
-    OB_TRY(ob_model_check_shape(m, d, err));
-    if (!use->n)
-        return ob_fail(err, OB_EFORMAT, "no example is left to train on");
-    if (o->checkpoint && (o->patience || o->part != OB_TRAIN))
-        return ob_fail(err, OB_EINVAL,
-                       "a training with patience, or on the test file, has no "
-                       "checkpoint");
-    OB_GO(settings_text(&t, d, use, err));
-    OB_GO(prepare(&t, d, use, err));
-    OB_GO(restore(&t, err));
+    ob_recipe_share(&recipe, t.ranks);
+    OB_GO(start_together(&t, open_training(&t, d, use, err), err));
     OB_GO(epochs(&t, err));
     OB_GO(record(&t, d, split, err));
     if (o->events) {

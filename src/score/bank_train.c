@@ -1,4 +1,4 @@
-/* bank_train.c - trains the models of a bank, side by side, one thread each, on one rank or many. */
+/* bank_train.c - trains the models of a bank, side by side, on one rank or many. */
 #include "score/bank.h"
 
 #include <math.h>
@@ -12,6 +12,8 @@
 #include "base/rng.h"
 #include "run/memory.h"
 #include "score/bank_pool.h"
+
+#define MOST_THREADS 8 /* of one model: each takes memory, whether it is needed in the end or not */
 
 static size_t subset_size(const struct ob_bank *b)
 {
@@ -100,6 +102,16 @@ static void on_progress(void *arg, const struct ob_progress *now)
 
     ob_pool_count(&w->t->pool, seen - w->seen, 0);
     w->seen = seen;
+}
+
+static int most_threads(const struct ob_ctx *ctx)
+{
+    return ctx->n_threads < MOST_THREADS ? ctx->n_threads : MOST_THREADS;
+}
+
+static int threads_now(void *arg)
+{
+    return ob_pool_threads(arg);
 }
 
 /* ---- one model ---- */
@@ -203,13 +215,15 @@ static int work(void *arg, int k, struct ob_err *err)
     struct ob_ctx *ctx;
     int rc;
 
-    o.n_threads = 1;
+    o.n_threads = most_threads(w.t->b->ctx);
     o.ranks = NULL;
     o.log = NULL;
     o.progress = on_progress;
     o.stop = on_stop;
     o.arg = &w;
     OB_TRY(ob_ctx_new(&ctx, &o, err));
+    ctx->threads_now = threads_now;
+    ctx->threads_arg = &w.t->pool;
     rc = one_model(w.t, k, ctx, err);
     ob_ctx_free(ctx);
     if (rc == OB_EDIVERGED)
@@ -275,7 +289,7 @@ static int check_room(struct training *t, int jobs, struct ob_err *err)
     struct ob_ctx *ctx;
     int rc;
 
-    o.n_threads = 1;
+    o.n_threads = most_threads(t->b->ctx);
     OB_TRY(ob_ctx_new(&ctx, &o, err));
     OB_GO(open_model(&m, ctx, t, t->o->first, err));
     OB_GO(ob_memory_add_exec(&need, ctx, m->net, batch, OB_EXEC_TRAIN, err));

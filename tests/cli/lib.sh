@@ -21,6 +21,15 @@ ranks() {
     shift
     mpirun -n "$n" "$OUBLI-mpi" "$@"
 }
+# gone PID...: waits until they are, as the ranks of a job are that lost its mpirun
+gone() {
+    for pid; do
+        for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+            case $(ps -o stat= -p "$pid") in '' | Z*) break ;; esac
+            sleep 0.5
+        done
+    done
+}
 
 # train NAME [options]: NAME.safetensors, in a moment
 train() {
