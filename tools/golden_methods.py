@@ -22,7 +22,7 @@ from golden_network import Cnn
 
 N, N_FORGET, CLASSES, SIZE, SEED = 36, 12, 10, 16, 5
 BOUNDS = (1e-2, 2e-4)  # of the test: parameters, running statistics
-RNG_LABEL, RNG_STEP = 4, 8
+RNG_INIT, RNG_LABEL, RNG_STEP, RNG_RETAIN = 1, 4, 8, 21
 
 
 def philox(key, ctr):
@@ -46,10 +46,50 @@ def step_seed():
     return next(w) << 32 | next(w)
 
 
+def below(w, n):
+    limit = 0xFFFFFFFF - 0xFFFFFFFF % n
+    return next(x for x in w if x < limit) % n
+
+
 def random_labels(epoch):
-    limit = 0xFFFFFFFF - 0xFFFFFFFF % CLASSES
-    return torch.tensor([next(x for x in words(step_seed(), RNG_LABEL, epoch, i) if x < limit)
-                         % CLASSES for i in range(N_FORGET)])
+    return torch.tensor([below(words(step_seed(), RNG_LABEL, epoch, i), CLASSES)
+                         for i in range(N_FORGET)])
+
+
+def drawn(n, k):
+    """k of n numbers: the first of a Fisher-Yates shuffle from the back."""
+    w, x = words(step_seed(), RNG_RETAIN, 0, 0), list(range(n))
+    for i in range(n, 1, -1):
+        j = below(w, i)
+        x[i - 1], x[j] = x[j], x[i - 1]
+    return sorted(x[:k])
+
+
+def normal(w):
+    u, v = (next(w) + 0.5) / 2**32, next(w) / 2**32
+    return np.sqrt(-2 * np.log(u)) * np.cos(2 * np.pi * v)
+
+
+def uniform(w):
+    return (next(w) >> 8) / 2**24
+
+
+def ignorant():
+    """Fresh weights as the library draws them: one stream for each entry."""
+    net = fresh()
+    with torch.no_grad():
+        for i, (part, v) in enumerate(net.state_dict().items()):
+            w = words(step_seed(), RNG_INIT, i, 0)
+            if "conv" in part:
+                a = [np.sqrt(2 / (v.shape[0] * 9)) * normal(w) for _ in range(v.numel())]
+                v.copy_(torch.tensor(a).view(v.shape))
+            elif "fc" in part:
+                bound = 1 / np.sqrt(net.fc.in_features)
+                a = [bound * (2 * uniform(w) - 1) for _ in range(v.numel())]
+                v.copy_(torch.tensor(a).view(v.shape))
+            elif "bn" in part:
+                v.fill_(part.endswith(("weight", "var")))
+    return net.eval()
 
 
 def fresh():
@@ -204,6 +244,49 @@ def salun(wrong):
     return r
 
 
+def soft(target, z):
+    return -(target * F.log_softmax(z, 1)).sum(1).mean()
+
+
+def delete(wrong, frozen=False):
+    r = Run(wrong, 0.05, 0.2)
+    if frozen:
+        r.net.eval()
+    teacher = fresh().eval()
+    for _ in range(2):
+        if wrong == "teacher in eval mode":
+            teacher.train()
+        z = teacher(XS).detach()
+        if wrong != "true class":
+            z[torch.arange(N_FORGET), YS] = -1e10
+        own = F.log_softmax(r.net(XS), 1)
+        if wrong == "direction":
+            z[torch.arange(N_FORGET), YS] = -30
+            r.step((own.exp() * (own - F.log_softmax(z, 1))).sum(1).mean())
+        else:
+            r.step(soft(F.softmax(z, 1), own))
+        if wrong == "frozen teacher":
+            teacher.load_state_dict(r.net.state_dict())
+    return r
+
+
+def bad_teacher(wrong, classes=1):
+    r = Run(wrong, 0.05 * classes, 0.2 / classes)
+    keep = [i + N_FORGET for i in (range(12) if wrong == "draw" else drawn(N - N_FORGET, 12))]
+    x = torch.cat([XS, X[keep]] if wrong != "share" else [XS, XR])
+    good, bad = fresh().eval(), ignorant()
+    if wrong == "teachers in eval mode":
+        bad.train()
+    for _ in range(2):
+        with torch.no_grad():
+            t = F.softmax(torch.cat([(good if wrong == "incompetent" else bad)(x[:N_FORGET]),
+                                     (bad if wrong == "competent" else good)(x[N_FORGET:])]), 1)
+        r.step(soft(t, r.net(x)) / (1 if wrong == "classes" else classes))
+        if wrong == "frozen teacher":
+            good.load_state_dict(r.net.state_dict())
+    return r
+
+
 COMMON = ["decay", "momentum", "train mode"]
 # name: how, terms that show in the parameters, terms that show in the running statistics
 CASES = {
@@ -216,6 +299,13 @@ CASES = {
     "random-label": (random_label, COMMON + ["random", "retain", "new labels"], ["train mode"]),
     "salun": (salun, COMMON + ["mask", "largest", "still weights", "mask in eval mode",
                                "mask of the forget set"], ["train mode"]),
+    "delete": (delete, COMMON + ["true class", "direction", "teacher in eval mode", "frozen teacher"],
+               ["train mode"]),
+    "delete-frozen": (lambda wrong: delete(wrong, True), ["decay", "momentum", "true class"], []),
+    "bad-teacher": (lambda wrong: bad_teacher(wrong, CLASSES),
+                    COMMON + ["share", "draw", "incompetent", "competent", "classes",
+                              "teachers in eval mode", "frozen teacher"], ["draw"]),
+    "bad-teacher-batchmean": (bad_teacher, COMMON + ["incompetent"], ["train mode"]),
 }
 
 

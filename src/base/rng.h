@@ -11,18 +11,19 @@
 #include <stdint.h>
 
 enum ob_purpose {
-    OB_RNG_INIT = 1,      /* weights; a: view */
-    OB_RNG_SHUFFLE = 2,   /* order of examples; a: loader, b: epoch */
-    OB_RNG_AUGMENT = 3,   /* crop and flip; a: epoch, b: example */
-    OB_RNG_LABEL = 4,     /* random labels; a: epoch, b: example */
-    OB_RNG_SELECT = 5,    /* random forget sets */
-    OB_RNG_PARTS = 6,     /* random parts of a plan */
-    OB_RNG_SYNTH = 7,     /* made-up data */
-    OB_RNG_STEP = 8,      /* seed of a step of a plan; a: step */
-    OB_RNG_TEST = 9,      /* tests only */
-    OB_RNG_BANK = 10,     /* a bank; a: model, b: 0 its subset, 1 its seed, 2 halves of the bank */
-    OB_RNG_CLUSTERS = 11, /* a start of k-means; a: start */
-    OB_RNG_BOOTSTRAP = 12 /* a resample of examples; a: resample */
+    OB_RNG_INIT = 1,       /* weights; a: view */
+    OB_RNG_SHUFFLE = 2,    /* order of examples; a: loader, b: epoch */
+    OB_RNG_AUGMENT = 3,    /* crop and flip; a: epoch, b: example */
+    OB_RNG_LABEL = 4,      /* random labels; a: epoch, b: example */
+    OB_RNG_SELECT = 5,     /* random forget sets */
+    OB_RNG_PARTS = 6,      /* random parts of a plan */
+    OB_RNG_SYNTH = 7,      /* made-up data */
+    OB_RNG_STEP = 8,       /* seed of a step of a plan; a: step */
+    OB_RNG_TEST = 9,       /* tests only */
+    OB_RNG_BANK = 10,      /* a bank; a: model, b: 0 its subset, 1 its seed, 2 halves of the bank */
+    OB_RNG_CLUSTERS = 11,  /* a start of k-means; a: start */
+    OB_RNG_BOOTSTRAP = 12, /* a resample of examples; a: resample */
+    OB_RNG_RETAIN = 21     /* part of a retain set */
 };
 
 struct ob_rng {

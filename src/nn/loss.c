@@ -56,6 +56,27 @@ double ob_loss_ce(float *dlogits, const float *logits, const int32_t *y, int n, 
     return loss / n;
 }
 
+/* A row of targets sums to one, so that its gradient is (p - target) / n. */
+double ob_loss_soft(float *dlogits, const float *logits, const float *target, int n, int c,
+                    float scale)
+{
+    double loss = 0;
+
+    for (int i = 0; i < n; i++) {
+        size_t row = (size_t)i * (size_t)c;
+        double whole = log_sum_exp(logits + row, c, 1);
+
+        for (int k = 0; k < c; k++) {
+            double log_p = logits[row + (size_t)k] - whole, t = target[row + (size_t)k];
+
+            loss -= t > 0 ? t * log_p : 0;
+            if (dlogits)
+                dlogits[row + (size_t)k] += (float)(scale / n * (exp(log_p) - t));
+        }
+    }
+    return loss / n;
+}
+
 /* d/dz_s of T^2/n sum p_t log(p_t/p_s), p_s = softmax(z_s/T), is T/n (p_s - p_t). */
 double ob_loss_kl(float *dlogits, const float *student, const float *teacher, int n, int c,
                   float temperature, float scale)

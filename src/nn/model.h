@@ -41,6 +41,9 @@ int ob_model_normalize_values(const char *text, int channels, float *mean, float
  * NULL): rows whose argmax is the label. Returns the unscaled mean loss. */
 double ob_loss_ce(float *dlogits, const float *logits, const int32_t *y, int n, int c, float scale,
                   int *n_right);
+/* As ob_loss_ce() for rows of probabilities instead of labels: -1/n sum_x sum_c target_c log p_c. */
+double ob_loss_soft(float *dlogits, const float *logits, const float *target, int n, int c,
+                    float scale);
 /* T^2/n sum_x sum_c p_t log(p_t/p_s), p = softmax(z/T) (SCRUB); gradient with respect to student. */
 double ob_loss_kl(float *dlogits, const float *student, const float *teacher, int n, int c,
                   float temperature, float scale);

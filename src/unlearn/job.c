@@ -42,16 +42,62 @@ static int most_examples(const struct ob_job *job)
     return (size_t)job->common.batch < n ? job->common.batch : (int)n;
 }
 
-static int open_loaders(struct ob_job *job, struct ob_err *err)
+/* Those that read the retain set, or so much of it. */
+static int open_retain(struct ob_job *job, const struct ob_ids *retain, struct ob_err *err)
 {
     if (reads(job, OB_NEED_RETAIN))
-        OB_TRY(new_loader(&job->retain_loader, job, job->retain, STREAM_RETAIN, err));
-    if (reads(job, OB_NEED_FORGET))
-        OB_TRY(new_loader(&job->forget_loader, job, job->forget, STREAM_FORGET, err));
+        OB_TRY(new_loader(&job->retain_loader, job, retain, STREAM_RETAIN, err));
     if (!reads(job, OB_NEED_RETAIN | OB_NEED_FORGET))
         return OB_OK;
-    OB_TRY(ob_ids_union(&job->both, job->retain, job->forget, err));
+    OB_TRY(ob_ids_union(&job->both, retain, job->forget, err));
     return new_loader(&job->both_loader, job, job->both, STREAM_BOTH, err);
+}
+
+static void close_retain(struct ob_job *job)
+{
+    ob_loader_free(job->retain_loader);
+    ob_loader_free(job->both_loader);
+    ob_ids_free(job->both);
+    job->retain_loader = job->both_loader = NULL;
+    job->both = NULL;
+}
+
+static int open_loaders(struct ob_job *job, struct ob_err *err)
+{
+    if (reads(job, OB_NEED_FORGET))
+        OB_TRY(new_loader(&job->forget_loader, job, job->forget, STREAM_FORGET, err));
+    return open_retain(job, job->retain, err);
+}
+
+/* One pass an epoch over what the method reads, both sets together if both. */
+static void expect_steps(struct ob_job *job)
+{
+    const struct ob_loader *whole = job->both_loader     ? job->both_loader
+                                    : job->retain_loader ? job->retain_loader
+                                                         : job->forget_loader;
+
+    ob_job_set_n_steps(job, (int64_t)ob_loader_n_batches(whole) * job->common.epochs);
+}
+
+int ob_job_draw_retain(struct ob_job *job, double share, struct ob_err *err)
+{
+    const struct ob_ids *all = job->retain;
+    size_t n = (size_t)floor(share * (double)all->n);
+    struct ob_rng r = ob_rng(job->seed, OB_RNG_RETAIN, 0, 0);
+    uint32_t *id;
+    int rc;
+
+    OB_TRY(ob_alloc(id, all->n, err));
+    memcpy(id, all->id, all->n * sizeof(*id));
+    ob_rng_shuffle(&r, id, all->n);
+    ob_ids_free(job->drawn);
+    OB_GO(ob_ids_new(&job->drawn, id, n ? n : 1, all->limit, err));
+    close_retain(job);
+    OB_GO(open_retain(job, job->drawn, err));
+    expect_steps(job);
+out:
+    ob_free(id);
+    return rc;
 }
 
 static int open_blocks(struct ob_job *job, int batch, struct ob_err *err)
@@ -66,6 +112,7 @@ static int open_blocks(struct ob_job *job, int batch, struct ob_err *err)
     if (job->teacher) {
         OB_TRY(ob_exec_new(&job->teacher_exec, job->ctx, net, batch, 0, err));
         OB_TRY(ob_block_new(&job->teacher_logits, n_logits, err));
+        OB_TRY(ob_block_new(&job->target, n_logits, err));
     }
     if (!reads(job, OB_NEED_MASK))
         return OB_OK;
@@ -97,11 +144,13 @@ int ob_job_check_room(const struct ob_job *job, const void *state, size_t models
     /* while a mask is made the gradient that it is made from stands beside it */
     ob_memory_add_weights(&need, net, blocks + mask, models + teacher);
     need.weights += mask ? net->n_params : 0;
-    ob_memory_add_batch(&need, net, batch, teacher ? 2 : 1);
+    ob_memory_add_batch(&need, net, batch, teacher ? 3 : 1);
     if (reads(job, OB_NEED_RETAIN | OB_NEED_FORGET)) {
         ob_memory_add_batch(&need, net, batch, 0);
         ob_memory_add_batch(&need, net, batch, 0);
     }
+    if (m->room)
+        OB_TRY(m->room(state, job, &need, err));
     return ob_memory_check(&need, job->ctx, batch, m->name, err);
 }
 
@@ -113,9 +162,9 @@ static size_t batches_of(const struct ob_loader *l)
 int ob_job_open(struct ob_job *job, struct ob_err *err)
 {
     const struct ob_common *c = &job->common;
-    const struct ob_loader *whole;
     int rc;
 
+    job->mode = OB_MODE_TRAIN;
     job->cost = (struct ob_cost){ .loss = NAN, .accuracy = NAN };
     if (!job->method->common)
         return OB_OK;
@@ -126,10 +175,7 @@ int ob_job_open(struct ob_job *job, struct ob_err *err)
                         c->momentum, c->weight_decay, err));
     job->optim.mask = job->mask;
     job->progress.n_epochs = c->epochs;
-    whole = job->both_loader     ? job->both_loader
-            : job->retain_loader ? job->retain_loader
-                                 : job->forget_loader;
-    ob_job_set_n_steps(job, (int64_t)batches_of(whole) * c->epochs);
+    expect_steps(job);
 out:
     if (rc)
         ob_job_close(job);
@@ -140,20 +186,20 @@ void ob_job_close(struct ob_job *job)
 {
     ob_exec_free(job->exec);
     ob_exec_free(job->teacher_exec);
-    ob_loader_free(job->retain_loader);
     ob_loader_free(job->forget_loader);
-    ob_loader_free(job->both_loader);
-    ob_ids_free(job->both);
+    close_retain(job);
+    ob_ids_free(job->drawn);
     ob_optim_release(&job->optim);
     ob_free(job->grads);
     ob_free(job->dlogits);
     ob_free(job->teacher_logits);
+    ob_free(job->target);
     ob_free(job->labels);
     ob_free(job->mask);
     job->exec = job->teacher_exec = NULL;
-    job->retain_loader = job->forget_loader = job->both_loader = NULL;
-    job->both = NULL;
-    job->grads = job->dlogits = job->teacher_logits = NULL;
+    job->forget_loader = NULL;
+    job->drawn = NULL;
+    job->grads = job->dlogits = job->teacher_logits = job->target = NULL;
     job->labels = NULL;
     job->mask = NULL;
 }
@@ -188,7 +234,7 @@ int ob_job_end_epoch(struct ob_job *job, struct ob_err *err)
 static void expect_retain(struct ob_job *job)
 {
     if (job->retain_loader && !job->retain_started)
-        job->progress.total += job->retain->n;
+        job->progress.total += ob_loader_n(job->retain_loader);
     job->retain_started = true;
 }
 
@@ -237,7 +283,7 @@ void ob_job_zero_grad(struct ob_job *job)
     job->ctx->backend->fill(job->ctx, job->grads, job->model->net->n_params, 0.0f);
 }
 
-static void count(struct ob_job *job, int n, double loss, int n_right)
+void obi_job_count(struct ob_job *job, int n, double loss, int n_right)
 {
     job->cost.images += (uint64_t)n;
     job->n_seen += (uint64_t)n;
@@ -252,31 +298,11 @@ int ob_job_add_ce_grad(struct ob_job *job, const struct ob_batch *b, const int32
     int c = m->net->n_classes, n_right;
     double loss;
 
-    OB_TRY(ob_exec_forward(job->exec, &m->w, b->x, b->n, OB_MODE_TRAIN, err));
+    OB_TRY(ob_exec_forward(job->exec, &m->w, b->x, b->n, job->mode, err));
     memset(job->dlogits, 0, (size_t)b->n * (size_t)c * sizeof(float));
     loss = ob_loss_ce(job->dlogits, job->exec->logits, y ? y : b->y, b->n, c, scale, &n_right);
     ob_exec_backward(job->exec, &m->w, job->dlogits, job->grads, NULL);
-    count(job, b->n, loss, n_right);
-    return OB_OK;
-}
-
-int ob_job_add_kl_grad(struct ob_job *job, const struct ob_batch *b, float ce, float kl,
-                       float temperature, struct ob_err *err)
-{
-    struct ob_model *m = job->model;
-    int c = m->net->n_classes, n_right;
-    size_t bytes = (size_t)b->n * (size_t)c * sizeof(float);
-    double loss;
-
-    OB_TRY(ob_exec_forward(job->teacher_exec, &job->teacher->w, b->x, b->n, OB_MODE_EVAL, err));
-    job->cost.images_forward += (uint64_t)b->n;
-    memcpy(job->teacher_logits, job->teacher_exec->logits, bytes);
-    OB_TRY(ob_exec_forward(job->exec, &m->w, b->x, b->n, OB_MODE_TRAIN, err));
-    memset(job->dlogits, 0, bytes);
-    loss = ob_loss_ce(job->dlogits, job->exec->logits, b->y, b->n, c, ce, &n_right);
-    ob_loss_kl(job->dlogits, job->exec->logits, job->teacher_logits, b->n, c, temperature, kl);
-    ob_exec_backward(job->exec, &m->w, job->dlogits, job->grads, NULL);
-    count(job, b->n, loss, n_right);
+    obi_job_count(job, b->n, loss, n_right);
     return OB_OK;
 }
 

@@ -23,12 +23,17 @@ struct ob_common {
     double lr, momentum, weight_decay;
     int augment, schedule, optimizer; /* index into the choices; augment is an enum ob_augment */
 };
-#define OB_COMMON_CHOICE(field, what, list)                                                        \
+enum { OB_COMMON_SGD, OB_COMMON_ADAM, OB_COMMON_ADAMW };
+#define OB_COMMON_CHOICE(field, what, list, def_choice)                                            \
     {                                                                                              \
         .name = #field, .help = what, .type = OB_OPT_CHOICE,                                       \
-        .offset = offsetof(struct ob_common, field), .choices = list                               \
+        .offset = offsetof(struct ob_common, field), .choices = list, .def = def_choice            \
     }
 #define OB_COMMON(def_epochs, range_epochs, def_lr, range_lr)                                      \
+    OB_COMMON_AS(def_epochs, range_epochs, def_lr, range_lr, 256, 5e-4, OB_COMMON_SGD)
+/* With the method's own batch, weight decay and optimiser. */
+#define OB_COMMON_AS(def_epochs, range_epochs, def_lr, range_lr, def_batch, def_decay,             \
+                     def_optimizer)                                                                \
     { .name = "epochs",                                                                            \
       .help = "passes",                                                                            \
       .type = OB_OPT_INT,                                                                          \
@@ -48,7 +53,7 @@ struct ob_common {
           .help = "examples of a batch",                                                           \
           .type = OB_OPT_INT,                                                                      \
           .offset = offsetof(struct ob_common, batch),                                             \
-          .def = 256,                                                                              \
+          .def = def_batch,                                                                        \
           .min = 1,                                                                                \
           .max = 65536 },                                                                          \
         { .name = "momentum",                                                                      \
@@ -61,12 +66,13 @@ struct ob_common {
           .help = "pull of all weights towards 0",                                                 \
           .type = OB_OPT_FLOAT,                                                                    \
           .offset = offsetof(struct ob_common, weight_decay),                                      \
-          .def = 5e-4,                                                                             \
+          .def = def_decay,                                                                        \
           .max = 1000 },                                                                           \
-        OB_COMMON_CHOICE(augment, "changes of the images", "none,crop-flip"),                      \
+        OB_COMMON_CHOICE(augment, "changes of the images", "none,crop-flip", 0),                   \
         OB_COMMON_CHOICE(schedule, "learning rate over the batches of the step, down to 0",        \
-                         "constant,linear,cosine"),                                                \
-        OB_COMMON_CHOICE(optimizer, "how weights follow gradients", "sgd,adam,adamw"),             \
+                         "constant,linear,cosine", 0),                                             \
+        OB_COMMON_CHOICE(optimizer, "how weights follow gradients", "sgd,adam,adamw",              \
+                         def_optimizer),                                                           \
     {                                                                                              \
         0                                                                                          \
     }
@@ -81,6 +87,8 @@ struct ob_job {
     const struct ob_ids *forget, *retain;
     struct ob_common common;
     uint64_t seed; /* of this step */
+    enum ob_mode
+        mode; /* of the forward passes that are trained on; train mode, if begin() sets no other */
     uint8_t *mask; /* OB_NEED_MASK; n_params bytes */
     struct ob_cost cost;
     struct ob_progress progress;
@@ -88,10 +96,10 @@ struct ob_job {
     /* private to job.c */
     struct ob_exec *exec, *teacher_exec;
     struct ob_loader *retain_loader, *forget_loader, *both_loader;
-    struct ob_ids *both;
+    struct ob_ids *both, *drawn; /* drawn: of the retain set, by ob_job_draw_retain() */
     struct ob_optim optim;
     struct ob_schedule schedule;
-    float *grads, *dlogits, *teacher_logits;
+    float *grads, *dlogits, *teacher_logits, *target;
     int32_t *labels;
     int64_t step, n_steps; /* for the schedule: batches of this run */
     int epoch;
@@ -113,6 +121,9 @@ void ob_job_close(struct ob_job *job);
 void ob_job_start_epoch(struct ob_job *job, int e);
 int ob_job_end_epoch(struct ob_job *job, struct ob_err *err); /* OB_EDIVERGED */
 
+/* An example's part in the loss and accuracy that are reported, and in the images that are counted. */
+void obi_job_count(struct ob_job *job, int n, double loss, int n_right);
+
 /* ---- for methods ---- */
 
 bool ob_job_next_retain(struct ob_job *job, struct ob_batch *b);
@@ -122,15 +133,33 @@ void ob_job_next_forget(struct ob_job *job, struct ob_batch *b);
 bool ob_job_next_both(struct ob_job *job, struct ob_batch *b);
 
 void ob_job_zero_grad(struct ob_job *job);
-/* Forward in train mode; adds the gradient of scale * CE. `y` NULL: the batch's labels. */
+/* Forward in job->mode; adds the gradient of scale * CE. `y` NULL: the batch's labels. */
 int ob_job_add_ce_grad(struct ob_job *job, const struct ob_batch *b, const int32_t *y, float scale,
                        struct ob_err *err);
 /* As above for ce * CE + kl * KL_T(teacher || student), from one forward pass of each. */
 int ob_job_add_kl_grad(struct ob_job *job, const struct ob_batch *b, float ce, float kl,
                        float temperature, struct ob_err *err);
+
+/* job_teacher.c, for methods with OB_NEED_TEACHER. Logits of a frozen model on a batch, eval mode:
+ * b->n x n_classes floats, valid until the next call. */
+int ob_job_teach(const float **logits, struct ob_job *job, const struct ob_model *teacher,
+                 const struct ob_batch *b, struct ob_err *err);
+/* Room for the target of example i of a batch: n_classes probabilities. */
+float *ob_job_target(struct ob_job *job, int i);
+void ob_job_target_softmax(struct ob_job *job, int i, const float *logits);
+/* As ob_job_add_ce_grad() for scale * mean over the batch of -sum_c target_c log p_c(student); its
+ * gradient is that of KL(target || student) as well. Reported is the cross entropy of the labels. */
+int ob_job_add_target_grad(struct ob_job *job, const struct ob_batch *b, float scale,
+                           struct ob_err *err);
+/* The model's network with fresh weights: a teacher that knows nothing. The caller's. */
+int ob_job_fresh_model(struct ob_model **out, const struct ob_job *job, struct ob_err *err);
+
 void ob_job_add_l1_grad(struct ob_job *job, float alpha); /* alpha * sign(params) */
 int ob_job_step(struct ob_job *job, struct ob_err *err);  /* optimiser, schedule, stop flag */
 int ob_job_n_classes(const struct ob_job *job);
+/* In begin(): from here on the retain set is floor(share |R|) of its examples, drawn once. At least
+ * one stays. */
+int ob_job_draw_retain(struct ob_job *job, double share, struct ob_err *err);
 /* Batches in one pass over the set, for methods that say how many steps they take. */
 size_t ob_job_n_retain_batches(const struct ob_job *job);
 size_t ob_job_n_forget_batches(const struct ob_job *job);

@@ -20,7 +20,8 @@ enum ob_need {
     OB_ONE_SHOT = 1 << 6      /* changes weights outside the epochs too */
 };
 
-struct ob_job; /* see job.h */
+struct ob_job;    /* see job.h */
+struct ob_memory; /* see run/memory.h */
 
 struct ob_method {
     const char *name; /* in files and on the command line; never changes */
@@ -36,6 +37,11 @@ struct ob_method {
     /* Each may be NULL. check() runs before any step of the plan does; OB_EINVAL: these settings
      * do not do for this model. end() runs exactly once if begin() was called, on every path. */
     int (*check)(const void *state, const struct ob_model *m, struct ob_err *err);
+    /* As check(), and for these sets: the job is not open, but has what the driver knows. */
+    int (*check_job)(const void *state, const struct ob_job *job, struct ob_err *err);
+    /* Adds the memory that begin() and epoch() take beyond what the job does by itself. */
+    int (*room)(const void *state, const struct ob_job *job, struct ob_memory *need,
+                struct ob_err *err);
     /* Without `common`: examples of the batches that epoch() trains on, as far as memory is concerned;
      * NULL: it trains on none. */
     int (*batch)(const void *state, const struct ob_model *m);
@@ -46,6 +52,6 @@ struct ob_method {
 
 extern const struct ob_method ob_method_none, ob_method_retrain, ob_method_finetune,
     ob_method_l1_sparse, ob_method_neggrad, ob_method_neggrad_plus, ob_method_scrub,
-    ob_method_random_label, ob_method_salun;
+    ob_method_random_label, ob_method_salun, ob_method_delete, ob_method_bad_teacher;
 
 #endif

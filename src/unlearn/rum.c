@@ -105,21 +105,27 @@ out:
     return rc;
 }
 
-/* The steps come one after the other, so each of them must fit, beside copies of the model. */
-static int check_room(struct rum *r, size_t n_models, struct ob_err *err)
+/* What a method says of the step's sets. The steps come one after the other, so each of them must fit,
+ * beside copies of the model. */
+static int check_jobs(struct rum *r, size_t n_models, struct ob_err *err)
 {
     for (size_t i = 0; i < r->p->n; i++) {
         const struct ob_plan_step *s = &r->p->step[i];
         struct ob_job job = { .method = s->method,
                               .ctx = r->ctx,
                               .model = r->m,
+                              .data = r->d,
+                              .split = r->split,
                               .forget = s->forget,
                               .retain = s->retain };
         void *state;
-        int rc;
+        int rc = OB_OK;
 
         OB_TRY(read_settings(r, i, &job.common, &state, err));
-        rc = ob_job_check_room(&job, state, n_models, err);
+        if (s->method->check_job)
+            rc = s->method->check_job(state, &job, err);
+        if (!rc)
+            rc = ob_job_check_room(&job, state, n_models, err);
         ob_free(state);
         if (rc)
             ob_err_prefix(err, "step %zu ('%s'): ", i + 1, s->name);
@@ -151,7 +157,7 @@ static int prepare(struct rum *r, struct ob_err *err)
         first = first || r->p->step[i].method->needs & OB_NEED_FIRST;
     }
     OB_TRY(obi_plan_digest(r->p, r->keep.content, err));
-    OB_TRY(check_room(r, first ? 2 : 1, err));
+    OB_TRY(check_jobs(r, first ? 2 : 1, err));
     if (first)
         OB_TRY(ob_model_clone(&r->first, r->m, err));
     return ob_model_clone(&r->work, r->m, err);

@@ -28,6 +28,11 @@ static const struct {
       "scrub:epochs=1:msteps=1:lr=0.05:weight-decay=0.2:temperature=3:beta=1.5:gamma=0.8" },
     { "random-label", "random-label:epochs=2:lr=0.1:weight-decay=0.15" },
     { "salun", "salun:epochs=2:lr=0.1:weight-decay=0.15:share=0.2" },
+    { "delete", "delete:epochs=2:lr=0.05:weight-decay=0.2" },
+    { "delete-frozen", "delete:epochs=2:lr=0.05:weight-decay=0.2:batchnorm=frozen" },
+    { "bad-teacher", "bad-teacher:epochs=2:lr=0.5:weight-decay=0.02:optimizer=sgd:share=0.5" },
+    { "bad-teacher-batchmean",
+      "bad-teacher:epochs=2:lr=0.05:weight-decay=0.2:optimizer=sgd:share=0.5:reduction=batchmean" },
 };
 
 struct world {
