@@ -319,7 +319,7 @@ int cmd_demo(struct cmd *c, int argc, const char **argv)
         .arch = "cnn,width=0.5",
         .n_seeds = 3,
         .n_forget = 600,
-        .recipe = { 20, 64, .05, .9, 5e-4, "cosine", "none", "sgd" },
+        .recipe = { 20, 64, .05, .9, 5e-4, "cosine", "none", "sgd", 0 },
         .unlearn_epochs = 6,
         .unlearn_batch = 64,
         .unlearn_lr = .1,
