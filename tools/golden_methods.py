@@ -22,7 +22,8 @@ from golden_network import Cnn
 
 N, N_FORGET, CLASSES, SIZE, SEED = 36, 12, 10, 16, 5
 BOUNDS = (1e-2, 2e-4)  # of the test: parameters, running statistics
-RNG_INIT, RNG_LABEL, RNG_STEP, RNG_RETAIN = 1, 4, 8, 21
+RNG_INIT, RNG_SHUFFLE, RNG_LABEL, RNG_STEP, RNG_RETAIN = 1, 2, 4, 8, 21
+STREAM_FORGET, STREAM_BOTH = 2, 3
 
 
 def philox(key, ctr):
@@ -56,13 +57,27 @@ def random_labels(epoch):
                          for i in range(N_FORGET)])
 
 
-def drawn(n, k):
-    """k of n numbers: the first of a Fisher-Yates shuffle from the back."""
-    w, x = words(step_seed(), RNG_RETAIN, 0, 0), list(range(n))
+def wrong_labels(epoch):
+    return torch.tensor([(int(YS[i]) + 1 + below(words(step_seed(), RNG_LABEL, epoch, i), CLASSES - 1))
+                         % CLASSES for i in range(N_FORGET)])
+
+
+def shuffled(w, n):
+    """Fisher-Yates, from the back."""
+    x = list(range(n))
     for i in range(n, 1, -1):
         j = below(w, i)
         x[i - 1], x[j] = x[j], x[i - 1]
-    return sorted(x[:k])
+    return x
+
+
+def batches(stream, n, size, epoch=0):
+    x = shuffled(words(step_seed(), RNG_SHUFFLE, stream, epoch), n)
+    return [x[i:i + size] for i in range(0, n, size)]
+
+
+def drawn(n, k):
+    return sorted(shuffled(words(step_seed(), RNG_RETAIN, 0, 0), n)[:k])
 
 
 def normal(w):
@@ -162,6 +177,33 @@ def neggrad(wrong):
     return r
 
 
+def neggrad_ceiling(wrong):
+    r = Run(wrong, 0.05, 0.2)
+    for _ in range(2):
+        own = F.cross_entropy(r.net(XS), YS, reduction="none")
+        if wrong == "of an example":
+            r.step(-own.mean().clamp(max=3))
+        else:
+            r.step(-(own if wrong == "ceiling" else own.clamp(max=3)).mean())
+    return r
+
+
+def neggrad_plus_near(wrong):
+    """With the proximal term, batch-norm frozen, and a ceiling."""
+    r = Run(wrong, 0.05, 0.2)
+    if wrong != "frozen":
+        r.net.eval()
+    start = [p.detach().clone() for p in r.net.parameters()]
+    for _ in range(2):
+        retain = r.ce(XR, YR)
+        if wrong != "proximal":
+            far = sum(((p - q) ** 2).sum() for p, q in zip(r.net.parameters(), start))
+            retain = retain + (4 if wrong == "half" else 8) * far
+        forget = F.cross_entropy(r.net(XS), YS, reduction="none")
+        r.step(0.6 * retain - 0.4 * (forget if wrong == "ceiling" else forget.clamp(max=3)).mean())
+    return r
+
+
 def neggrad_plus(wrong):
     r = Run(wrong, 0.05, 0.2)
     for _ in range(2):
@@ -202,6 +244,64 @@ def scrub(wrong):
     z = r.net(XR)
     ce, beta = 0 if wrong == "CE" else 0.8, 0 if wrong == "KL" else 1.5
     r.step(ce * F.cross_entropy(z, YR) + beta * kl(XR, z))
+    return r
+
+
+def scrub_released(wrong):
+    """msteps = 0: e <= msteps still makes one epoch of ascent. Two epochs: up, down, down."""
+    r, teacher = Run(wrong, 0.02, 0.2), fresh().eval()
+
+    def kl(x, z):
+        p, own = F.softmax(teacher(x).detach() / 3, 1), F.log_softmax(z / 3, 1)
+        return 9 * (p * (p.log() - own)).sum() / len(x)
+
+    for e in range(2):
+        if e <= {"one more": -1, "all": 1}.get(wrong, 0):
+            r.step(-kl(XS, r.net(XS)))
+        z = r.net(XR)
+        r.step(0.8 * F.cross_entropy(z, YR) + 1.5 * kl(XR, z))
+    return r
+
+
+def random_label_wrong(wrong):
+    r = Run(wrong, 0.1, 0.15)
+    for e in range(2):
+        labels = random_labels(e) if wrong == "never true" else wrong_labels(e)
+        r.step(r.ce(X, torch.cat([labels, YR])))
+    return r
+
+
+def salun_released(wrong):
+    """Batches of 8: the forget set's are two, so that moving while measuring shows."""
+    lr, decay = 0.1, 0.15
+    r, at = Run(wrong, lr, decay), fresh().eval()
+    sgd = torch.optim.SGD(at.parameters(), lr=lr, momentum=0.9, weight_decay=decay)
+    g = 0
+    for b in batches(STREAM_FORGET, N_FORGET, 8):
+        sgd.zero_grad()
+        (-F.cross_entropy(at(XS[b]), YS[b])).backward()
+        g = g + torch.cat([p.grad.ravel() for p in at.parameters()])
+        if wrong != "moves":
+            sgd.step()
+    k = int(np.floor(0.3 * len(g) + 0.5))
+    mask = torch.zeros(len(g))
+    mask[torch.argsort(g.abs(), descending=wrong == "least", stable=True)[:k]] = 1
+    labels = torch.cat([random_labels(0), YR])
+    start = torch.cat([p.detach().ravel() for p in r.net.parameters()])
+    for b in batches(STREAM_BOTH, N, 8):
+        r.sgd.zero_grad()
+        r.ce(X[b], labels[b]).backward()
+        i = 0
+        for p in r.net.parameters():
+            p.grad *= mask[i:i + p.numel()].view(p.shape)
+            i += p.numel()
+        r.sgd.step()
+    if wrong == "decay for all":
+        i = 0
+        for p in r.net.parameters():
+            still = mask[i:i + p.numel()].view(p.shape) == 0
+            p.data[still] = start[i:i + p.numel()].view(p.shape)[still]
+            i += p.numel()
     return r
 
 
@@ -294,6 +394,12 @@ CASES = {
     "l1-sparse": (l1_sparse, COMMON + ["L1", "fading", "L1 on batch-norm"], ["train mode"]),
     "neggrad": (neggrad, COMMON + ["sign"], ["train mode"]),
     "neggrad-plus": (neggrad_plus, COMMON + ["forget", "retain", "alpha"], ["apart", "retain first"]),
+    "neggrad-ceiling": (neggrad_ceiling, COMMON + ["ceiling", "of an example"], ["train mode"]),
+    "neggrad-plus-near": (neggrad_plus_near, ["decay", "momentum", "proximal", "half", "ceiling",
+                                              "frozen"], []),
+    "scrub-released": (scrub_released, COMMON + ["one more", "all"], ["one more"]),
+    "random-label-wrong": (random_label_wrong, COMMON + ["never true"], ["train mode"]),
+    "salun-released": (salun_released, COMMON + ["moves", "least", "decay for all"], ["train mode"]),
     "scrub": (scrub, COMMON + ["max step", "sign", "temperature", "T squared", "CE", "KL",
                                "one optimiser", "teacher in eval mode"], ["max step"]),
     "random-label": (random_label, COMMON + ["random", "retain", "new labels"], ["train mode"]),

@@ -34,8 +34,7 @@ static int new_loader(struct ob_loader **out, const struct ob_job *job, const st
     return ob_loader_new(out, job->data, OB_TRAIN, ids, &o, err);
 }
 
-/* The largest batch that can come: executables are made for it. */
-static int most_examples(const struct ob_job *job)
+int obi_job_most_examples(const struct ob_job *job)
 {
     size_t n = job->retain->n + job->forget->n;
 
@@ -128,7 +127,7 @@ int ob_job_check_room(const struct ob_job *job, const void *state, size_t models
     const struct ob_method *m = job->method;
     const struct ob_net *net = job->model->net;
     bool teacher = reads(job, OB_NEED_TEACHER), mask = reads(job, OB_NEED_MASK);
-    int batch = most_examples(job);
+    int batch = obi_job_most_examples(job);
     size_t blocks = !m->common || job->common.optimizer ? 3 : 2; /* gradients, moments */
     struct ob_memory need = { 0 };
 
@@ -170,7 +169,7 @@ int ob_job_open(struct ob_job *job, struct ob_err *err)
         return OB_OK;
     OB_GO(ob_schedule_parse(&job->schedule, schedules[c->schedule], err));
     OB_GO(open_loaders(job, err));
-    OB_GO(open_blocks(job, most_examples(job), err));
+    OB_GO(open_blocks(job, obi_job_most_examples(job), err));
     OB_GO(ob_optim_init(&job->optim, job->ctx, optimizers[c->optimizer], job->model->net->n_params,
                         c->momentum, c->weight_decay, err));
     job->optim.mask = job->mask;
@@ -306,6 +305,30 @@ int ob_job_add_ce_grad(struct ob_job *job, const struct ob_batch *b, const int32
     return OB_OK;
 }
 
+int ob_job_add_ascent_grad(struct ob_job *job, const struct ob_batch *b, float scale,
+                           double ceiling, struct ob_err *err)
+{
+    struct ob_model *m = job->model;
+    int c = m->net->n_classes, n_right = 0;
+    double loss = 0;
+
+    OB_TRY(ob_exec_forward(job->exec, &m->w, b->x, b->n, job->mode, err));
+    memset(job->dlogits, 0, (size_t)b->n * (size_t)c * sizeof(float));
+    for (int i = 0; i < b->n; i++) {
+        const float *z = job->exec->logits + (size_t)i * (size_t)c;
+        double own = ob_loss_ce(NULL, z, b->y + i, 1, c, 1, NULL);
+
+        if (ceiling == 0 || own < ceiling)
+            ob_loss_ce(job->dlogits + (size_t)i * (size_t)c, z, b->y + i, 1, c,
+                       -scale / (float)b->n, NULL);
+        loss += own / b->n;
+        n_right += ob_argmax(z, c) == b->y[i];
+    }
+    ob_exec_backward(job->exec, &m->w, job->dlogits, job->grads, NULL);
+    obi_job_count(job, b->n, loss, n_right);
+    return OB_OK;
+}
+
 void ob_job_add_l1_grad(struct ob_job *job, float alpha)
 {
     struct ob_model *m = job->model;
@@ -313,17 +336,19 @@ void ob_job_add_l1_grad(struct ob_job *job, float alpha)
     job->ctx->backend->add_sign(job->ctx, job->grads, m->w.params, m->net->n_params, alpha);
 }
 
-const int32_t *ob_job_random_labels(struct ob_job *job, const struct ob_batch *b)
+void ob_job_add_distance_grad(struct ob_job *job, const float *from, float weight)
 {
-    uint32_t n_classes = (uint32_t)job->model->net->n_classes;
+    const struct ob_backend *b = job->ctx->backend;
+    size_t n = job->model->net->n_params;
 
-    for (int i = 0; i < b->n; i++) {
-        struct ob_rng r = ob_rng(job->seed, OB_RNG_LABEL, (uint32_t)job->epoch, b->id[i]);
+    b->axpy(job->ctx, job->grads, job->model->w.params, n, 2 * weight);
+    b->axpy(job->ctx, job->grads, from, n, -2 * weight);
+}
 
-        job->labels[i] = ob_ids_has(job->forget, b->id[i]) ? (int32_t)ob_rng_below(&r, n_classes)
-                                                           : b->y[i];
-    }
-    return job->labels;
+void ob_job_mask_gradients(struct ob_job *job)
+{
+    job->gradients_masked = true;
+    job->optim.mask = NULL;
 }
 
 int ob_job_step(struct ob_job *job, struct ob_err *err)
@@ -332,6 +357,8 @@ int ob_job_step(struct ob_job *job, struct ob_err *err)
     double lr = ob_schedule_at(&job->schedule, job->common.lr, job->step, job->n_steps);
 
     OB_TRY(ob_ctx_stop(job->ctx, err));
+    for (size_t i = 0; job->gradients_masked && i < m->net->n_params; i++)
+        job->grads[i] = job->mask[i] ? job->grads[i] : 0;
     ob_optim_step(&job->optim, m->w.params, job->grads, lr);
     ob_model_touch(m);
     job->step++;
@@ -366,42 +393,4 @@ size_t ob_job_n_both_batches(const struct ob_job *job)
 void ob_job_set_n_steps(struct ob_job *job, int64_t n)
 {
     job->n_steps = n;
-}
-
-static int check_gradient(const float *g, size_t n, struct ob_err *err)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(g[i]))
-            return ob_fail(err, OB_EDIVERGED, "the gradient of the forget set is not finite");
-    return OB_OK;
-}
-
-int ob_job_forget_gradient(struct ob_job *job, const struct ob_model *at, float *out,
-                           struct ob_err *err)
-{
-    struct ob_loader_opts o = { .batch = most_examples(job), .seed = job->seed };
-    size_t n = at->net->n_params, row = (size_t)at->net->n_classes;
-    struct ob_loader *l;
-    struct ob_batch b;
-    int rc = OB_OK;
-
-    if ((size_t)o.batch > job->forget->n)
-        o.batch = (int)job->forget->n;
-    OB_TRY(ob_loader_new(&l, job->data, OB_TRAIN, job->forget, &o, err));
-    job->ctx->backend->fill(job->ctx, out, n, 0.0f);
-    ob_loader_start(l, 0);
-    while (ob_loader_next(l, &b)) {
-        float share = (float)b.n / (float)job->forget->n;
-
-        OB_GO(ob_ctx_stop(job->ctx, err));
-        OB_GO(ob_exec_forward(job->exec, &at->w, b.x, b.n, OB_MODE_EVAL, err));
-        memset(job->dlogits, 0, (size_t)b.n * row * sizeof(float));
-        ob_loss_ce(job->dlogits, job->exec->logits, b.y, b.n, (int)row, share, NULL);
-        ob_exec_backward(job->exec, &at->w, job->dlogits, out, NULL);
-        job->cost.images += (uint64_t)b.n;
-    }
-    OB_GO(check_gradient(out, n, err));
-out:
-    ob_loader_free(l);
-    return rc;
 }

@@ -105,7 +105,7 @@ struct ob_job {
     int epoch;
     double loss_sum; /* sums over this epoch's training batches */
     uint64_t n_seen, n_right;
-    bool retain_started, forget_started;
+    bool retain_started, forget_started, gradients_masked;
 };
 
 /* ---- for the driver (rum.c) ---- */
@@ -123,6 +123,8 @@ int ob_job_end_epoch(struct ob_job *job, struct ob_err *err); /* OB_EDIVERGED */
 
 /* An example's part in the loss and accuracy that are reported, and in the images that are counted. */
 void obi_job_count(struct ob_job *job, int n, double loss, int n_right);
+/* The largest batch that can come: executables are made for it. */
+int obi_job_most_examples(const struct ob_job *job);
 
 /* ---- for methods ---- */
 
@@ -139,6 +141,16 @@ int ob_job_add_ce_grad(struct ob_job *job, const struct ob_batch *b, const int32
 /* As above for ce * CE + kl * KL_T(teacher || student), from one forward pass of each. */
 int ob_job_add_kl_grad(struct ob_job *job, const struct ob_batch *b, float ce, float kl,
                        float temperature, struct ob_err *err);
+/* As ob_job_add_ce_grad() for -scale * mean over the batch of min(CE of an example, ceiling): an
+ * example that lies above the ceiling pushes no more. Ceiling 0: none. */
+int ob_job_add_ascent_grad(struct ob_job *job, const struct ob_batch *b, float scale,
+                           double ceiling, struct ob_err *err);
+#define OB_CEILING_OPTION(type_of_state, field)                                                    \
+    {                                                                                              \
+        .name = "ceiling",                                                                         \
+        .help = "cross entropy beyond which an example is pushed no further; 0: none",             \
+        .type = OB_OPT_FLOAT, .offset = offsetof(type_of_state, field), .max = 1e6                 \
+    }
 
 /* job_teacher.c, for methods with OB_NEED_TEACHER. Logits of a frozen model on a batch, eval mode:
  * b->n x n_classes floats, valid until the next call. */
@@ -155,7 +167,11 @@ int ob_job_add_target_grad(struct ob_job *job, const struct ob_batch *b, float s
 int ob_job_fresh_model(struct ob_model **out, const struct ob_job *job, struct ob_err *err);
 
 void ob_job_add_l1_grad(struct ob_job *job, float alpha); /* alpha * sign(params) */
-int ob_job_step(struct ob_job *job, struct ob_err *err);  /* optimiser, schedule, stop flag */
+/* Of weight * |params - from|^2. */
+void ob_job_add_distance_grad(struct ob_job *job, const float *from, float weight);
+int ob_job_step(struct ob_job *job, struct ob_err *err); /* optimiser, schedule, stop flag */
+/* From here on the mask holds gradients back, but neither weight decay nor momentum. */
+void ob_job_mask_gradients(struct ob_job *job);
 int ob_job_n_classes(const struct ob_job *job);
 /* In begin(): from here on the retain set is floor(share |R|) of its examples, drawn once. At least
  * one stays. */
@@ -168,11 +184,25 @@ size_t ob_job_n_both_batches(const struct ob_job *job);
  * both sets together if both. */
 void ob_job_set_n_steps(struct ob_job *job, int64_t n);
 /* The labels of a batch, those of forget examples drawn anew for this epoch, uniform over all
- * classes; valid until the next call. */
-const int32_t *ob_job_random_labels(struct ob_job *job, const struct ob_batch *b);
+ * classes, or over all but the true one; valid until the next call. */
+enum ob_draw { OB_DRAW_ANY, OB_DRAW_WRONG };
+const int32_t *ob_job_random_labels(struct ob_job *job, const struct ob_batch *b,
+                                    enum ob_draw from);
+#define OB_DRAW_OPTION(type_of_state, field)                                                       \
+    {                                                                                              \
+        .name = "labels", .help = "random labels are any class, or any but the true one",          \
+        .type = OB_OPT_CHOICE, .offset = offsetof(type_of_state, field), .def = OB_DRAW_ANY,       \
+        .choices = "any,wrong"                                                                     \
+    }
+/* For check(): OB_EINVAL where no wrong class is left to draw. */
+int ob_job_check_draw(enum ob_draw from, const struct ob_model *m, struct ob_err *err);
 /* Mean gradient of the cross entropy over the whole forget set at `at`, eval mode, without
  * moving anything; `out` has n_params floats and is overwritten. */
 int ob_job_forget_gradient(struct ob_job *job, const struct ob_model *at, float *out,
+                           struct ob_err *err);
+/* The sum of the mean gradients of -CE of the forget set's batches, eval mode, at a copy of `at` that
+ * takes a step of sgd along each of them. */
+int ob_job_ascent_gradient(struct ob_job *job, const struct ob_model *at, float *out,
                            struct ob_err *err);
 
 #endif

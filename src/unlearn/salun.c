@@ -5,19 +5,21 @@
  *     loss = CE(batch of S and R together; labels of S random); weights outside the mask stay
  *
  * The gradient is that of the mean over the whole forget set, in eval mode, at the step's starting
- * model; measuring it moves nothing.
+ * model; measuring it moves nothing. variant=released does what the code of 2024 does instead.
  */
 #include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "run/memory.h"
 #include "unlearn/job.h"
 
 enum { MASK_AT_STEP, MASK_AT_ORIGINAL };
+enum { VARIANT_PAPER, VARIANT_RELEASED };
 
 struct salun {
     double share;
-    int mask_at;
+    int mask_at, labels, variant;
 };
 
 static const struct ob_option options[] = { { .name = "share",
@@ -33,6 +35,14 @@ static const struct ob_option options[] = { { .name = "share",
                                               .offset = offsetof(struct salun, mask_at),
                                               .def = MASK_AT_STEP,
                                               .choices = "step,original" },
+                                            OB_DRAW_OPTION(struct salun, labels),
+                                            { .name = "variant",
+                                              .help = "released: the least salient, moving while "
+                                                      "measuring, decay for all",
+                                              .type = OB_OPT_CHOICE,
+                                              .offset = offsetof(struct salun, variant),
+                                              .def = VARIANT_PAPER,
+                                              .choices = "paper,released" },
                                             { 0 } };
 static const struct ob_option common[] = { OB_COMMON(10, "5 to 10", 0.1, "0.005 to 0.1") };
 
@@ -45,25 +55,32 @@ static uint32_t magnitude(float x)
     return bits & 0x7fffffff;
 }
 
+/* What is marked: the k largest |g|, or, their order turned round, the k smallest. */
+enum { LARGEST = 0, SMALLEST = 0x7fffffff };
+
 /* The largest half-word h with at least `k` numbers whose half-word is h or more, among those
  * that have `prefix` before it; *above: how many have more than h. */
 static uint32_t find_half(size_t *above, size_t *count, const float *g, size_t n, int shift,
-                          uint32_t prefix, size_t k)
+                          uint32_t prefix, size_t k, uint32_t turn)
 {
     uint32_t h = 0xffff;
 
     memset(count, 0, 65536 * sizeof(*count));
-    for (size_t i = 0; i < n; i++)
-        if (shift || magnitude(g[i]) >> 16 == prefix)
-            count[magnitude(g[i]) >> shift & 0xffff]++;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t x = magnitude(g[i]) ^ turn;
+
+        if (shift || x >> 16 == prefix)
+            count[x >> shift & 0xffff]++;
+    }
     *above = 0;
     while (h && *above + count[h] < k)
         *above += count[h--];
     return h;
 }
 
-/* Ones where |g| is among the k largest. */
-static int mark_largest(uint8_t *mask, const float *g, size_t n, size_t k, struct ob_err *err)
+/* Ones where |g| is among the k largest or smallest; ties to the lower index. */
+static int mark(uint8_t *mask, const float *g, size_t n, size_t k, uint32_t turn,
+                struct ob_err *err)
 {
     size_t *count, above, more;
     uint32_t high, threshold;
@@ -72,12 +89,12 @@ static int mark_largest(uint8_t *mask, const float *g, size_t n, size_t k, struc
     if (!k)
         return OB_OK;
     OB_TRY(ob_alloc(count, 65536, err));
-    high = find_half(&above, count, g, n, 16, 0, k);
-    threshold = high << 16 | find_half(&more, count, g, n, 0, high, k - above);
+    high = find_half(&above, count, g, n, 16, 0, k, turn);
+    threshold = high << 16 | find_half(&more, count, g, n, 0, high, k - above, turn);
     ob_free(count);
     k -= above + more; /* so many that equal the threshold */
     for (size_t i = 0; i < n; i++) {
-        uint32_t x = magnitude(g[i]);
+        uint32_t x = magnitude(g[i]) ^ turn;
 
         mask[i] = x > threshold || (x == threshold && k > 0);
         k -= x == threshold && k > 0;
@@ -85,31 +102,55 @@ static int mark_largest(uint8_t *mask, const float *g, size_t n, size_t k, struc
     return OB_OK;
 }
 
+static int check(const void *state, const struct ob_model *m, struct ob_err *err)
+{
+    const struct salun *s = state;
+
+    return ob_job_check_draw((enum ob_draw)s->labels, m, err);
+}
+
+/* The model that moves while it is measured, with its velocity. */
+static int room(const void *state, const struct ob_job *job, struct ob_memory *need,
+                struct ob_err *err)
+{
+    const struct salun *s = state;
+
+    (void)err;
+    if (s->variant == VARIANT_RELEASED)
+        ob_memory_add_weights(need, job->model->net, 1, 1);
+    return OB_OK;
+}
+
 static int begin(void *state, struct ob_job *job, struct ob_err *err)
 {
     const struct salun *s = state;
-    size_t n = ob_model_n_params(job->model);
+    size_t n = ob_model_n_params(job->model), k = (size_t)floor(s->share * (double)n + 0.5);
     const struct ob_model *at = s->mask_at == MASK_AT_ORIGINAL ? job->first : job->model;
     float *g;
     int rc;
 
     OB_TRY(ob_block_new(&g, n, err));
-    OB_GO(ob_job_forget_gradient(job, at, g, err));
-    OB_GO(mark_largest(job->mask, g, n, (size_t)floor(s->share * (double)n + 0.5), err));
+    if (s->variant == VARIANT_RELEASED) {
+        OB_GO(ob_job_ascent_gradient(job, at, g, err));
+        OB_GO(mark(job->mask, g, n, k, SMALLEST, err));
+        ob_job_mask_gradients(job);
+    } else {
+        OB_GO(ob_job_forget_gradient(job, at, g, err));
+        OB_GO(mark(job->mask, g, n, k, LARGEST, err));
+    }
 out:
     ob_free(g);
     return rc;
 }
-
 static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
 {
+    enum ob_draw from = (enum ob_draw)((const struct salun *)state)->labels;
     struct ob_batch b;
 
-    (void)state;
     (void)e;
     while (ob_job_next_both(job, &b)) {
         ob_job_zero_grad(job);
-        OB_TRY(ob_job_add_ce_grad(job, &b, ob_job_random_labels(job, &b), 1.0f, err));
+        OB_TRY(ob_job_add_ce_grad(job, &b, ob_job_random_labels(job, &b, from), 1.0f, err));
         OB_TRY(ob_job_step(job, err)); /* which keeps to the mask */
     }
     return OB_OK;
@@ -121,16 +162,20 @@ const struct ob_method ob_method_salun = {
     .cite = "Fan et al. 2024",
     .formula = "mask = the share of weights with the largest |gradient of CE(forget set)|\n"
                "loss = CE(forget and retain set shuffled as one), labels of the forget set random\n"
-               "weights outside the mask stay as they are",
+               "weights outside the mask stay as they are\n"
+               "variant=released: the smallest |sum of the batches' gradients of -CE|, at a copy\n"
+               "that follows them by sgd; gradients outside the mask are 0, decay goes on",
     .differs = "The code released with Zhao et al. 2024 keeps the smallest gradients, moves the\n"
-               "model while it measures them, measures at the original model in every step\n"
-               "(mask-at=original does that), and lets weight decay and momentum move masked\n"
-               "weights. Here: the largest, nothing moves, at the step's model, masked weights "
-               "stay.",
+               "model while it measures them, measures at the original model in every step, and\n"
+               "lets weight decay and momentum move masked weights: variant=released with\n"
+               "mask-at=original. By default: the largest, nothing moves, at the step's model,\n"
+               "masked weights stay. There labels are random on CIFAR-10 only.",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_NEED_MASK | OB_NEED_FIRST,
     .state_size = sizeof(struct salun),
     .options = options,
     .common = common,
+    .check = check,
+    .room = room,
     .begin = begin,
     .epoch = epoch,
 };

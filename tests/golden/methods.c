@@ -24,6 +24,14 @@ static const struct {
     { "l1-sparse", "l1-sparse:epochs=2:lr=0.05:weight-decay=0.4:alpha=0.5" },
     { "neggrad", "neggrad:epochs=2:lr=0.05:weight-decay=0.2" },
     { "neggrad-plus", "neggrad-plus:epochs=2:lr=0.05:weight-decay=0.2:alpha=0.6" },
+    { "neggrad-ceiling", "neggrad:epochs=2:lr=0.05:weight-decay=0.2:ceiling=3" },
+    { "neggrad-plus-near", "neggrad-plus:epochs=2:lr=0.05:weight-decay=0.2:alpha=0.6:proximal=8:"
+                           "batchnorm=frozen:ceiling=3" },
+    { "scrub-released", "scrub:epochs=2:msteps=0:lr=0.02:weight-decay=0.2:temperature=3:beta=1.5:"
+                        "gamma=0.8:variant=released" },
+    { "random-label-wrong", "random-label:epochs=2:lr=0.1:weight-decay=0.15:labels=wrong" },
+    { "salun-released",
+      "salun:epochs=1:batch=8:lr=0.1:weight-decay=0.15:share=0.3:variant=released" },
     { "scrub",
       "scrub:epochs=1:msteps=1:lr=0.05:weight-decay=0.2:temperature=3:beta=1.5:gamma=0.8" },
     { "random-label", "random-label:epochs=2:lr=0.1:weight-decay=0.15" },
