@@ -235,6 +235,8 @@ static json_t *step_json(const struct ob_step_result *r)
     put_count(j, "images_forward", r->cost.images_forward);
     put_number(j, "seconds", r->cost.seconds);
     json_object_set_new(j, "settings", json_settings(r->settings));
+    if (r->report[0])
+        json_object_set_new(j, "report", json_loads(r->report, 0, NULL));
     if (r->resumed)
         json_object_set_new(j, "resumed", json_true());
     return j;
@@ -298,6 +300,9 @@ static void result_table(const struct steps_run *how, const struct ob_plan *p,
                    r[i].resumed ? " (kept from before)" : "");
     }
     table_print(t, stdout);
+    for (size_t i = 0; i < n; i++)
+        if (r[i].report[0])
+            printf("\nstep %zu (%s): %s\n", i + 1, method_name(r[i].method), r[i].report);
     print_untouched(left);
     printf("\nmodel  %s\n", how->output);
     print_cost("cost   ", cost);

@@ -573,13 +573,15 @@ const struct ob_ids *ob_plan_forget(const struct ob_plan *p); /* the union */
 const char *ob_plan_model(const struct ob_plan *p); /* digest of the model it was made for, or "" */
 const char *ob_plan_data(const struct ob_plan *p);  /* hash of the data, or "" */
 
+#define OB_REPORT_ROOM 2048
 struct ob_step_result {
     char name[32];
     const struct ob_method *method;
     char settings[512]; /* every setting that was in force */
     size_t n_forget, n_retain;
     struct ob_cost cost;
-    int resumed; /* read from keep_steps, not run again */
+    int resumed;                 /* read from keep_steps, not run again */
+    char report[OB_REPORT_ROOM]; /* what the method says of its run, a JSON object; "": nothing */
 };
 struct ob_rum_opts {
     size_t size;

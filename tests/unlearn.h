@@ -14,9 +14,9 @@ struct world {
     struct ob_ctx *ctx;
     struct ob_data *data;
     struct ob_split *split;
-    struct ob_ids *forget;
-    struct ob_model *start; /* trained for a few epochs: it has a recipe */
-    int asked, stop_at;     /* the stop callback says yes at the stop_at-th question */
+    struct ob_ids *forget, *of_class; /* some; all of class 0 */
+    struct ob_model *start;           /* trained for a few epochs: it has a recipe */
+    int asked, stop_at;               /* the stop callback says yes at the stop_at-th question */
 };
 
 static const char *backend; /* that main() is at */
@@ -26,6 +26,22 @@ static inline int stop(void *arg)
     struct world *w = arg;
 
     return ++w->asked == w->stop_at;
+}
+
+static inline struct ob_ids *all_of_class(const struct world *w, int class)
+{
+    const struct ob_ids *train = ob_split_train(w->split);
+    struct ob_ids *ids;
+    uint32_t *id;
+    size_t n = 0;
+
+    must(ob_alloc(id, train->n, err));
+    for (size_t i = 0; i < train->n; i++)
+        if (ob_data_label(w->data, OB_TRAIN, train->id[i]) == class)
+            id[n++] = train->id[i];
+    must(ob_ids_new(&ids, id, n, train->limit, err));
+    ob_free(id);
+    return ids;
 }
 
 /* `epochs`: of the training that made the model. */
@@ -46,6 +62,7 @@ static inline void begin_trained(struct world *w, int n_threads, int epochs)
     must(ob_split_new(&w->split, w->data, 0.1, 1, err));
     train = ob_split_train(w->split);
     must(ob_ids_new(&w->forget, ob_ids_list(train) + 3, 21, train->limit, err));
+    w->of_class = all_of_class(w, 0);
     i = ob_data_info(w->data);
     must(ob_model_new(&w->start, w->ctx, "cnn,width=0.25", i->channels, i->height, i->width,
                       i->n_classes, 7, err));
@@ -67,6 +84,7 @@ static inline void end(struct world *w)
 {
     ob_model_free(w->start);
     ob_ids_free(w->forget);
+    ob_ids_free(w->of_class);
     ob_split_free(w->split);
     ob_data_free(w->data);
     ob_ctx_free(w->ctx);

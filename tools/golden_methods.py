@@ -22,7 +22,7 @@ from golden_network import Cnn
 
 N, N_FORGET, CLASSES, SIZE, SEED = 36, 12, 10, 16, 5
 BOUNDS = (1e-2, 2e-4)  # of the test: parameters, running statistics
-RNG_INIT, RNG_SHUFFLE, RNG_LABEL, RNG_STEP, RNG_RETAIN = 1, 2, 4, 8, 21
+RNG_INIT, RNG_SHUFFLE, RNG_LABEL, RNG_STEP, RNG_RETAIN, RNG_IMAGES, RNG_GUMBEL = 1, 2, 4, 8, 21, 22, 23
 STREAM_FORGET, STREAM_BOTH = 2, 3
 
 
@@ -387,6 +387,114 @@ def bad_teacher(wrong, classes=1):
     return r
 
 
+def boundary_shrink(wrong):
+    r, teacher = Run(wrong, 0.05, 0.2), fresh().eval()
+    for _ in range(2):
+        x = XS.clone().requires_grad_()
+        F.cross_entropy(teacher(x), YS).backward()
+        step = -0.8 if wrong == "sign" else 0.8
+        far = XS + step * (x.grad / x.grad.norm() if wrong == "of the sign" else x.grad.sign())
+        if wrong != "clip":
+            far = far.clamp(0, 1)
+        labels = teacher(torch.round(255 * far) / 255).argmax(1)
+        r.step(r.ce(XS, YS if wrong == "class next door" else labels))
+        if wrong == "frozen teacher":
+            teacher.load_state_dict(r.net.state_dict())
+    return r
+
+
+def boundary_expand(wrong, xavier=False):
+    r = Run(wrong, 0.05, 0.2)
+    old, w = r.net.fc, words(step_seed(), RNG_INIT, 0, 1)
+    n, row = old.in_features, []
+    for _ in range(n):
+        row.append(np.sqrt(2 / (n + CLASSES + 1)) * normal(w) if xavier
+                   else (2 * uniform(w) - 1) / np.sqrt(n))
+    bias = 0 if xavier else (2 * uniform(w) - 1) / np.sqrt(n)
+    if wrong == "row":
+        row, bias = [0.0] * n, 0
+    r.net.fc = torch.nn.Linear(n, CLASSES + 1).double()
+    r.net.fc.weight.data = torch.cat([old.weight.data, torch.tensor([row]).double()])
+    r.net.fc.bias.data = torch.cat([old.bias.data, torch.tensor([bias]).double()])
+    r.new_optimizer()
+    for _ in range(2):
+        r.step(r.ce(XS, torch.full((N_FORGET,), 0 if wrong == "class" else CLASSES)))
+    old.weight.data, old.bias.data = r.net.fc.weight.data[:-1], r.net.fc.bias.data[:-1]
+    r.net.fc = old
+    return r
+
+
+def gumbel(epoch, i):
+    w = words(step_seed(), RNG_GUMBEL, epoch, i)
+    return [-np.log(-np.log((next(w) + 0.5) / 2**32)) for _ in range(CLASSES)]
+
+
+def lotus(wrong, noise=True):
+    r, teacher = Run(wrong, 0.05, 0.2), fresh().eval()
+    keep = [i + N_FORGET for i in drawn(N - N_FORGET, 12)]
+    ids = list(range(N_FORGET)) + keep
+    for e in range(2):
+        mode = r.net.training
+        r.net.train(wrong == "accuracy in eval mode")
+        with torch.no_grad():
+            d = float((r.net(XS).argmax(1) == YS).double().mean())
+        r.net.train(mode)
+        tau = np.exp({"alpha": 3, "d": 0}.get(wrong, 6) * d)
+        z = teacher(X[ids]).detach()
+        if noise and wrong != "noise":
+            g = torch.tensor([gumbel(0 if wrong == "new noise" else e, i) for i in ids])
+            z = z + torch.cat([g[:N_FORGET], 0 * g[N_FORGET:] if wrong == "noise of R" else g[N_FORGET:]])
+        t = F.softmax(z / tau, 1)
+        if wrong == "tau of the noise" and noise:
+            t = F.softmax((z - g) / tau + g, 1)
+        t[N_FORGET:] = F.one_hot(z[N_FORGET:].argmax(1), CLASSES).double()
+        if wrong == "labels on R":
+            t[N_FORGET:] = F.one_hot(Y[keep], CLASSES).double()
+        r.step(soft(t, r.net(X[ids])))
+    return r
+
+
+def unsir(wrong, train=False):
+    """Classes 0 and 1: 4 images of noise each, 2 steps, 2 copies; 2 examples of every other class."""
+    r = Run(wrong, 0.05, 0.2)
+    mode = r.net.training
+    keep = []
+    for i in range(N):
+        if Y[i] > 1 and sum(Y[k] == Y[i] for k in keep) < 2:
+            keep.append(i)
+    mean, std = (getattr(r.net.normalize, k).view(1, 1, 1, 1) for k in ("mean", "std"))
+    noise = []
+    for c in (0, 1):
+        n = []
+        for i in range(4):
+            w = words(step_seed(), RNG_IMAGES, c, i)
+            n.append([normal(w) for _ in range(SIZE * SIZE)])
+        n = torch.tensor(n).view(4, 1, SIZE, SIZE).requires_grad_()
+        adam = torch.optim.Adam([n], lr=0.1)
+        r.net.train(train)
+        for _ in range(0 if wrong == "noise" else 2):
+            adam.zero_grad()
+            own = r.ce(mean + std * n, torch.full((4,), c))
+            loss = (1 if wrong == "away" else -1) * own
+            if wrong != "penalty":
+                loss = loss + n.square().sum((1, 2, 3)).mean()
+            loss.backward()
+            adam.step()
+        noise.append((mean + std * n).detach() if wrong != "units" else n.detach())
+    r.net.train(mode)
+    if wrong == "copies":
+        x, y = torch.cat(noise), torch.tensor([0] * 4 + [1] * 4)
+    else:
+        x, y = torch.cat(noise * 2), torch.tensor(([0] * 4 + [1] * 4) * 2)
+    r.step(r.ce(torch.cat([x, X[keep]]), torch.cat([y, Y[keep]])) if wrong != "impair"
+           else r.ce(X[keep], Y[keep]))
+    if wrong != "new optimiser":
+        r.new_optimizer()
+    if wrong != "repair":
+        r.step(r.ce(X[keep], Y[keep]))
+    return r
+
+
 COMMON = ["decay", "momentum", "train mode"]
 # name: how, terms that show in the parameters, terms that show in the running statistics
 CASES = {
@@ -412,6 +520,16 @@ CASES = {
                     COMMON + ["share", "draw", "incompetent", "competent", "classes",
                               "teachers in eval mode", "frozen teacher"], ["draw"]),
     "bad-teacher-batchmean": (bad_teacher, COMMON + ["incompetent"], ["train mode"]),
+    "boundary-shrink": (boundary_shrink, COMMON + ["sign", "of the sign", "clip", "class next door",
+                                                   "frozen teacher"], ["train mode"]),
+    "boundary-expand": (boundary_expand, COMMON + ["row", "class"], ["train mode"]),
+    "boundary-expand-xavier": (lambda wrong: boundary_expand(wrong, True), COMMON + ["row"], []),
+    "lotus": (lotus, COMMON + ["accuracy in eval mode", "alpha", "d", "noise", "new noise", "noise of R",
+                               "tau of the noise", "labels on R"], ["train mode"]),
+    "lotus-softmax": (lambda wrong: lotus(wrong, False), COMMON + ["alpha", "labels on R"], []),
+    "unsir": (unsir, ["decay", "train mode", "noise", "away", "penalty", "units", "copies", "impair",
+                      "new optimiser", "repair"], ["train mode"]),
+    "unsir-train": (lambda wrong: unsir(wrong, True), ["noise", "away"], ["noise"]),
 }
 
 

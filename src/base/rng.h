@@ -23,7 +23,10 @@ enum ob_purpose {
     OB_RNG_BANK = 10,      /* a bank; a: model, b: 0 its subset, 1 its seed, 2 halves of the bank */
     OB_RNG_CLUSTERS = 11,  /* a start of k-means; a: start */
     OB_RNG_BOOTSTRAP = 12, /* a resample of examples; a: resample */
-    OB_RNG_RETAIN = 21     /* part of a retain set */
+    OB_RNG_RETAIN = 21,    /* part of a retain set */
+    OB_RNG_IMAGES =
+        22, /* noise for images; a: class, b: image; with b 2^32 - 1 their order, a: epoch */
+    OB_RNG_GUMBEL = 23 /* noise on a teacher's logits; a: epoch, b: example */
 };
 
 struct ob_rng {

@@ -34,7 +34,7 @@ static int new_loader(struct ob_loader **out, const struct ob_job *job, const st
     return ob_loader_new(out, job->data, OB_TRAIN, ids, &o, err);
 }
 
-int obi_job_most_examples(const struct ob_job *job)
+int ob_job_most_examples(const struct ob_job *job)
 {
     size_t n = job->retain->n + job->forget->n;
 
@@ -78,25 +78,51 @@ static void expect_steps(struct ob_job *job)
     ob_job_set_n_steps(job, (int64_t)ob_loader_n_batches(whole) * job->common.epochs);
 }
 
+int ob_job_use_retain(struct ob_job *job, const struct ob_ids *ids, struct ob_err *err)
+{
+    ob_ids_free(job->drawn);
+    job->drawn = NULL;
+    OB_TRY(ob_ids_new(&job->drawn, ids->id, ids->n, ids->limit, err));
+    close_retain(job);
+    OB_TRY(open_retain(job, job->drawn, err));
+    expect_steps(job);
+    return OB_OK;
+}
+
 int ob_job_draw_retain(struct ob_job *job, double share, struct ob_err *err)
 {
     const struct ob_ids *all = job->retain;
     size_t n = (size_t)floor(share * (double)all->n);
     struct ob_rng r = ob_rng(job->seed, OB_RNG_RETAIN, 0, 0);
+    struct ob_ids *some;
     uint32_t *id;
     int rc;
 
     OB_TRY(ob_alloc(id, all->n, err));
     memcpy(id, all->id, all->n * sizeof(*id));
     ob_rng_shuffle(&r, id, all->n);
-    ob_ids_free(job->drawn);
-    OB_GO(ob_ids_new(&job->drawn, id, n ? n : 1, all->limit, err));
-    close_retain(job);
-    OB_GO(open_retain(job, job->drawn, err));
-    expect_steps(job);
-out:
+    rc = ob_ids_new(&some, id, n ? n : 1, all->limit, err);
     ob_free(id);
+    OB_TRY(rc);
+    rc = ob_job_use_retain(job, some, err);
+    ob_ids_free(some);
     return rc;
+}
+
+unsigned obi_job_exec_flags(const struct ob_job *job)
+{
+    return OB_EXEC_TRAIN | (reads(job, OB_NEED_IMAGES) ? OB_EXEC_INPUT_GRAD : 0u);
+}
+
+static int open_images(struct ob_job *job, int batch, struct ob_err *err)
+{
+    const struct ob_net *net = job->model->net;
+    size_t n = (size_t)batch * (size_t)(net->channels * net->height * net->width);
+
+    if (!reads(job, OB_NEED_IMAGES))
+        return OB_OK;
+    OB_TRY(ob_block_new(&job->dx, n, err));
+    return ob_block_new(&job->moved, n, err);
 }
 
 static int open_blocks(struct ob_job *job, int batch, struct ob_err *err)
@@ -104,7 +130,8 @@ static int open_blocks(struct ob_job *job, int batch, struct ob_err *err)
     const struct ob_net *net = job->model->net;
     size_t n_logits = (size_t)batch * (size_t)net->n_classes;
 
-    OB_TRY(ob_exec_new(&job->exec, job->ctx, net, batch, OB_EXEC_TRAIN, err));
+    OB_TRY(ob_exec_new(&job->exec, job->ctx, net, batch, obi_job_exec_flags(job), err));
+    OB_TRY(open_images(job, batch, err));
     OB_TRY(ob_block_new(&job->grads, net->n_params, err));
     OB_TRY(ob_block_new(&job->dlogits, n_logits, err));
     OB_TRY(ob_alloc(job->labels, (size_t)batch, err));
@@ -118,39 +145,6 @@ static int open_blocks(struct ob_job *job, int batch, struct ob_err *err)
     OB_TRY(ob_alloc(job->mask, net->n_params, err));
     memset(job->mask, 1, net->n_params);
     return OB_OK;
-}
-
-/* As above and as in open_loaders(), before anything is taken. */
-int ob_job_check_room(const struct ob_job *job, const void *state, size_t models,
-                      struct ob_err *err)
-{
-    const struct ob_method *m = job->method;
-    const struct ob_net *net = job->model->net;
-    bool teacher = reads(job, OB_NEED_TEACHER), mask = reads(job, OB_NEED_MASK);
-    int batch = obi_job_most_examples(job);
-    size_t blocks = !m->common || job->common.optimizer ? 3 : 2; /* gradients, moments */
-    struct ob_memory need = { 0 };
-
-    if (!m->common && !m->batch)
-        return OB_OK;
-    if (!m->common) {
-        batch = m->batch(state, job->model);
-        batch = (size_t)batch < job->retain->n ? batch : (int)job->retain->n;
-    }
-    OB_TRY(ob_memory_add_exec(&need, job->ctx, net, batch, OB_EXEC_TRAIN, err));
-    if (teacher)
-        OB_TRY(ob_memory_add_exec(&need, job->ctx, net, batch, 0, err));
-    /* while a mask is made the gradient that it is made from stands beside it */
-    ob_memory_add_weights(&need, net, blocks + mask, models + teacher);
-    need.weights += mask ? net->n_params : 0;
-    ob_memory_add_batch(&need, net, batch, teacher ? 3 : 1);
-    if (reads(job, OB_NEED_RETAIN | OB_NEED_FORGET)) {
-        ob_memory_add_batch(&need, net, batch, 0);
-        ob_memory_add_batch(&need, net, batch, 0);
-    }
-    if (m->room)
-        OB_TRY(m->room(state, job, &need, err));
-    return ob_memory_check(&need, job->ctx, batch, m->name, err);
 }
 
 static size_t batches_of(const struct ob_loader *l)
@@ -169,7 +163,9 @@ int ob_job_open(struct ob_job *job, struct ob_err *err)
         return OB_OK;
     OB_GO(ob_schedule_parse(&job->schedule, schedules[c->schedule], err));
     OB_GO(open_loaders(job, err));
-    OB_GO(open_blocks(job, obi_job_most_examples(job), err));
+    if (reads(job, OB_EXTRA_CLASS))
+        OB_GO(obi_job_widen(job, err));
+    OB_GO(open_blocks(job, ob_job_most_examples(job), err));
     OB_GO(ob_optim_init(&job->optim, job->ctx, optimizers[c->optimizer], job->model->net->n_params,
                         c->momentum, c->weight_decay, err));
     job->optim.mask = job->mask;
@@ -193,12 +189,16 @@ void ob_job_close(struct ob_job *job)
     ob_free(job->dlogits);
     ob_free(job->teacher_logits);
     ob_free(job->target);
+    ob_free(job->dx);
+    ob_free(job->moved);
+    obi_job_narrow(job);
     ob_free(job->labels);
     ob_free(job->mask);
     job->exec = job->teacher_exec = NULL;
     job->forget_loader = NULL;
     job->drawn = NULL;
     job->grads = job->dlogits = job->teacher_logits = job->target = NULL;
+    job->dx = job->moved = NULL;
     job->labels = NULL;
     job->mask = NULL;
 }
@@ -235,6 +235,13 @@ static void expect_retain(struct ob_job *job)
     if (job->retain_loader && !job->retain_started)
         job->progress.total += ob_loader_n(job->retain_loader);
     job->retain_started = true;
+}
+
+/* Epochs number the orders; those of second passes come after them all. */
+void ob_job_again_retain(struct ob_job *job)
+{
+    job->retain_started = false;
+    ob_loader_start(job->retain_loader, (uint32_t)(job->common.epochs + job->epoch));
 }
 
 bool ob_job_next_retain(struct ob_job *job, struct ob_batch *b)
@@ -368,7 +375,23 @@ int ob_job_step(struct ob_job *job, struct ob_err *err)
     return OB_OK;
 }
 
-/* ---- what methods ask ---- */
+void ob_job_reset_optimizer(struct ob_job *job)
+{
+    struct ob_optim *o = &job->optim;
+
+    job->ctx->backend->fill(job->ctx, o->m, o->n, 0);
+    if (o->v)
+        job->ctx->backend->fill(job->ctx, o->v, o->n, 0);
+    o->n_steps = 0;
+}
+
+/* ---- what methods ask and say ---- */
+
+void ob_job_report(struct ob_job *job, const char *json)
+{
+    if (strlen(json) < sizeof(job->report))
+        memcpy(job->report, json, strlen(json) + 1);
+}
 
 int ob_job_n_classes(const struct ob_job *job)
 {

@@ -92,6 +92,7 @@ struct ob_job {
     uint8_t *mask; /* OB_NEED_MASK; n_params bytes */
     struct ob_cost cost;
     struct ob_progress progress;
+    char report[OB_REPORT_ROOM];
 
     /* private to job.c */
     struct ob_exec *exec, *teacher_exec;
@@ -99,7 +100,10 @@ struct ob_job {
     struct ob_ids *both, *drawn; /* drawn: of the retain set, by ob_job_draw_retain() */
     struct ob_optim optim;
     struct ob_schedule schedule;
+    struct ob_model
+        *narrow; /* OB_EXTRA_CLASS: the model with its own classes; `model` has one more */
     float *grads, *dlogits, *teacher_logits, *target;
+    float *dx, *moved; /* OB_NEED_IMAGES: a batch of images each */
     int32_t *labels;
     int64_t step, n_steps; /* for the schedule: batches of this run */
     int epoch;
@@ -123,8 +127,13 @@ int ob_job_end_epoch(struct ob_job *job, struct ob_err *err); /* OB_EDIVERGED */
 
 /* An example's part in the loss and accuracy that are reported, and in the images that are counted. */
 void obi_job_count(struct ob_job *job, int n, double loss, int n_right);
-/* The largest batch that can come: executables are made for it. */
-int obi_job_most_examples(const struct ob_job *job);
+/* What the executable that is trained is compiled for. */
+unsigned obi_job_exec_flags(const struct ob_job *job);
+/* job_classes.c, for OB_EXTRA_CLASS. The network with one class more; OB_EINVAL: it has no such form. */
+int obi_job_wide_net(struct ob_net **out, const struct ob_net *narrow, struct ob_err *err);
+/* job->model becomes a model with one class more, its new row fresh; and back. */
+int obi_job_widen(struct ob_job *job, struct ob_err *err);
+void obi_job_narrow(struct ob_job *job);
 
 /* ---- for methods ---- */
 
@@ -166,16 +175,55 @@ int ob_job_add_target_grad(struct ob_job *job, const struct ob_batch *b, float s
 /* The model's network with fresh weights: a teacher that knows nothing. The caller's. */
 int ob_job_fresh_model(struct ob_model **out, const struct ob_job *job, struct ob_err *err);
 
+/* job_images.c, for methods with OB_NEED_IMAGES. The gradient of the mean CE of n images with respect
+ * to their pixels (0..1, before normalisation), at `at`; valid until the next call. Spoils what
+ * ob_job_zero_grad() zeroes. */
+int ob_job_image_gradient(const float **dx, struct ob_job *job, const struct ob_model *at,
+                          const float *x, const int32_t *y, int n, enum ob_mode mode,
+                          struct ob_err *err);
+/* What the network normalises by: pixel = mean + std * normalised, one of each a channel. */
+struct ob_channels {
+    const float *mean, *std;
+};
+void ob_job_channels(struct ob_channels *out, const struct ob_model *m);
+/* The batch with x' = round(255 clip(x + step sign(dCE/dx), 0, 1)) / 255 at `at` in eval mode (fast
+ * gradient sign method, Goodfellow et al. 2015, eq. 1), labels as they were. Valid until the next call. */
+int ob_job_push_images(struct ob_batch *out, struct ob_job *job, const struct ob_model *at,
+                       const struct ob_batch *b, double step, struct ob_err *err);
+
+/* job_classes.c. Whether the forget set has an example of a class; the first example of the retain set
+ * whose class it has, or NULL; and whether there is none: whole classes are forgotten. Of an unopened
+ * job too. */
+bool ob_job_forgets_class(const struct ob_job *job, int32_t class);
+const uint32_t *ob_job_kept_of_class(const struct ob_job *job);
+bool ob_job_whole_classes(const struct ob_job *job);
+/* With OB_EXTRA_CLASS: what the class more is computed with, for begin() to write to. */
+struct ob_extra_row {
+    float *weight, *bias; /* n of them; one, or NULL */
+    size_t n;
+};
+void ob_job_extra_row(struct ob_job *job, struct ob_extra_row *out);
+
 void ob_job_add_l1_grad(struct ob_job *job, float alpha); /* alpha * sign(params) */
 /* Of weight * |params - from|^2. */
 void ob_job_add_distance_grad(struct ob_job *job, const float *from, float weight);
 int ob_job_step(struct ob_job *job, struct ob_err *err); /* optimiser, schedule, stop flag */
 /* From here on the mask holds gradients back, but neither weight decay nor momentum. */
 void ob_job_mask_gradients(struct ob_job *job);
+/* What the method has to say of its run, a JSON object; stands in the step's result. Too long a text
+ * (OB_REPORT_ROOM) is left out. */
+void ob_job_report(struct ob_job *job, const char *json);
+/* The largest batch that can come: executables, labels and moved images are made for it. */
+int ob_job_most_examples(const struct ob_job *job);
 int ob_job_n_classes(const struct ob_job *job);
 /* In begin(): from here on the retain set is floor(share |R|) of its examples, drawn once. At least
  * one stays. */
 int ob_job_draw_retain(struct ob_job *job, double share, struct ob_err *err);
+/* In begin(): from here on the retain set is `ids`, which are copied. */
+int ob_job_use_retain(struct ob_job *job, const struct ob_ids *ids, struct ob_err *err);
+/* Another pass over the retain set within the epoch, in an order of its own. */
+void ob_job_again_retain(struct ob_job *job);
+void ob_job_reset_optimizer(struct ob_job *job); /* as if no step had been taken */
 /* Batches in one pass over the set, for methods that say how many steps they take. */
 size_t ob_job_n_retain_batches(const struct ob_job *job);
 size_t ob_job_n_forget_batches(const struct ob_job *job);
@@ -196,6 +244,9 @@ const int32_t *ob_job_random_labels(struct ob_job *job, const struct ob_batch *b
     }
 /* For check(): OB_EINVAL where no wrong class is left to draw. */
 int ob_job_check_draw(enum ob_draw from, const struct ob_model *m, struct ob_err *err);
+/* Share of `ids`, of the training file, that `m` answers as labelled, eval mode. */
+int ob_job_accuracy(double *share, struct ob_job *job, const struct ob_model *m,
+                    const struct ob_ids *ids, struct ob_err *err);
 /* Mean gradient of the cross entropy over the whole forget set at `at`, eval mode, without
  * moving anything; `out` has n_params floats and is overwritten. */
 int ob_job_forget_gradient(struct ob_job *job, const struct ob_model *at, float *out,

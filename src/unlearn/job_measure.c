@@ -4,6 +4,39 @@
 
 #include "unlearn/job.h"
 
+/* Batches of a set of examples in ascending order, as they are. */
+static int plain_loader(struct ob_loader **out, const struct ob_job *job, const struct ob_ids *ids,
+                        struct ob_err *err)
+{
+    struct ob_loader_opts o = { .batch = ob_job_most_examples(job), .seed = job->seed };
+
+    if ((size_t)o.batch > ids->n)
+        o.batch = (int)ids->n;
+    return ob_loader_new(out, job->data, OB_TRAIN, ids, &o, err);
+}
+
+int ob_job_accuracy(double *share, struct ob_job *job, const struct ob_model *m,
+                    const struct ob_ids *ids, struct ob_err *err)
+{
+    int c = m->net->n_classes, rc = OB_OK;
+    struct ob_loader *l;
+    struct ob_batch b;
+    size_t right = 0;
+
+    OB_TRY(plain_loader(&l, job, ids, err));
+    while (ob_loader_next(l, &b)) {
+        OB_GO(ob_ctx_stop(job->ctx, err));
+        OB_GO(ob_exec_forward(job->exec, &m->w, b.x, b.n, OB_MODE_EVAL, err));
+        for (int i = 0; i < b.n; i++)
+            right += ob_argmax(job->exec->logits + (size_t)i * (size_t)c, c) == b.y[i];
+        job->cost.images_forward += (uint64_t)b.n;
+    }
+    *share = (double)right / (double)ids->n;
+out:
+    ob_loader_free(l);
+    return rc;
+}
+
 static int check_gradient(const float *g, size_t n, struct ob_err *err)
 {
     for (size_t i = 0; i < n; i++)
@@ -15,15 +48,12 @@ static int check_gradient(const float *g, size_t n, struct ob_err *err)
 int ob_job_forget_gradient(struct ob_job *job, const struct ob_model *at, float *out,
                            struct ob_err *err)
 {
-    struct ob_loader_opts o = { .batch = obi_job_most_examples(job), .seed = job->seed };
     size_t n = at->net->n_params, row = (size_t)at->net->n_classes;
     struct ob_loader *l;
     struct ob_batch b;
     int rc = OB_OK;
 
-    if ((size_t)o.batch > job->forget->n)
-        o.batch = (int)job->forget->n;
-    OB_TRY(ob_loader_new(&l, job->data, OB_TRAIN, job->forget, &o, err));
+    OB_TRY(plain_loader(&l, job, job->forget, err));
     job->ctx->backend->fill(job->ctx, out, n, 0.0f);
     ob_loader_start(l, 0);
     while (ob_loader_next(l, &b)) {

@@ -54,10 +54,10 @@ static json_t *number_or_null(double x)
 
 static char *result_text(const struct ob_step_result *r)
 {
-    json_t *o = json_pack("{s:I,s:I,s:o,s:o,s:s}", "images", (json_int_t)r->cost.images,
-                          "images_forward", (json_int_t)r->cost.images_forward, "loss",
-                          number_or_null(r->cost.loss), "accuracy",
-                          number_or_null(r->cost.accuracy), "settings", r->settings);
+    json_t *o = json_pack(
+        "{s:I,s:I,s:o,s:o,s:s,s:s}", "images", (json_int_t)r->cost.images, "images_forward",
+        (json_int_t)r->cost.images_forward, "loss", number_or_null(r->cost.loss), "accuracy",
+        number_or_null(r->cost.accuracy), "settings", r->settings, "report", r->report);
     char *text = o ? json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17)) : NULL;
 
     json_decref(o);
@@ -91,6 +91,13 @@ static double number_of(const json_t *o, const char *name)
     return json_is_number(x) ? json_number_value(x) : NAN;
 }
 
+static const char *text_of(const json_t *o, const char *name)
+{
+    const char *text = json_string_value(json_object_get(o, name));
+
+    return text ? text : "";
+}
+
 static int read_result(struct ob_step_result *r, const char *text, const char *path,
                        struct ob_err *err)
 {
@@ -109,6 +116,7 @@ static int read_result(struct ob_step_result *r, const char *text, const char *p
                                 .loss = number_of(o, "loss"),
                                 .accuracy = number_of(o, "accuracy") };
     snprintf(r->settings, sizeof(r->settings), "%s", settings);
+    snprintf(r->report, sizeof(r->report), "%s", text_of(o, "report"));
     json_decref(o);
     return OB_OK;
 }

@@ -17,7 +17,9 @@ enum ob_need {
     OB_NEED_MASK = 1 << 3,    /* wants one byte per parameter, all 1 at first */
     OB_NEED_FIRST = 1 << 4,   /* wants the plan's first model as well */
     OB_FROM_SCRATCH = 1 << 5, /* starts from fresh weights (retrain) */
-    OB_ONE_SHOT = 1 << 6      /* changes weights outside the epochs too */
+    OB_ONE_SHOT = 1 << 6,     /* changes weights outside the epochs too */
+    OB_NEED_IMAGES = 1 << 7,  /* asks for gradients with respect to images */
+    OB_EXTRA_CLASS = 1 << 8   /* trains with one class more, which goes again at the end */
 };
 
 struct ob_job;    /* see job.h */
@@ -52,6 +54,8 @@ struct ob_method {
 
 extern const struct ob_method ob_method_none, ob_method_retrain, ob_method_finetune,
     ob_method_l1_sparse, ob_method_neggrad, ob_method_neggrad_plus, ob_method_scrub,
-    ob_method_random_label, ob_method_salun, ob_method_delete, ob_method_bad_teacher;
+    ob_method_random_label, ob_method_salun, ob_method_delete, ob_method_bad_teacher,
+    ob_method_scrub_r, ob_method_boundary_shrink, ob_method_boundary_expand, ob_method_lotus,
+    ob_method_unsir;
 
 #endif

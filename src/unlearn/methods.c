@@ -5,9 +5,22 @@
 #include "unlearn/method.h"
 
 static const struct ob_method *const all[] = {
-    &ob_method_none,    &ob_method_retrain,      &ob_method_finetune,    &ob_method_l1_sparse,
-    &ob_method_neggrad, &ob_method_neggrad_plus, &ob_method_scrub,       &ob_method_random_label,
-    &ob_method_salun,   &ob_method_delete,       &ob_method_bad_teacher,
+    &ob_method_none,
+    &ob_method_retrain,
+    &ob_method_finetune,
+    &ob_method_l1_sparse,
+    &ob_method_neggrad,
+    &ob_method_neggrad_plus,
+    &ob_method_scrub,
+    &ob_method_random_label,
+    &ob_method_salun,
+    &ob_method_delete,
+    &ob_method_bad_teacher,
+    &ob_method_scrub_r,
+    &ob_method_boundary_shrink,
+    &ob_method_boundary_expand,
+    &ob_method_lotus,
+    &ob_method_unsir,
 };
 #define N_METHODS (sizeof(all) / sizeof(all[0]))
 

@@ -246,6 +246,7 @@ static int run_step(struct rum *r, size_t i, struct ob_err *err)
     OB_GO(ob_job_open(&job, err));
     rc = run_method(r, i, &job, state, err);
     ob_job_close(&job);
+    memcpy(r->result[i].report, job.report, sizeof(job.report));
     r->result[i].cost = job.cost;
     r->result[i].cost.seconds = ob_now() - start;
 out:

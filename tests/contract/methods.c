@@ -7,7 +7,10 @@
 static const char *with_epochs(const struct ob_method *m, char out[200], int epochs)
 {
     if (m->common)
-        snprintf(out, 200, "%s:epochs=%d:batch=20:lr=0.01", m->name, epochs);
+        snprintf(out, 200, "%s:epochs=%d:batch=20:lr=0.01%s", m->name, epochs,
+                 m == &ob_method_unsir   ? ":noise=6:noise-steps=2:copies=3"
+                 : m == &ob_method_lotus ? ":margin=1" /* it goes on */
+                                         : "");
     else
         snprintf(out, 200, m == &ob_method_retrain ? "%s:epochs=%d" : "%s", m->name, epochs);
     return out;
@@ -18,6 +21,12 @@ static const char *quick(const struct ob_method *m, char out[200])
     return with_epochs(m, out, 2);
 }
 
+/* unsir forgets whole classes only. */
+static const struct ob_ids *forget_for(const struct world *w, const char *spec)
+{
+    return strncmp(spec, "unsir", 5) ? w->forget : w->of_class;
+}
+
 static int run(struct world *w, struct ob_model *m, const char *spec, uint64_t seed,
                struct ob_step_result *result, struct ob_err *why)
 {
@@ -25,7 +34,7 @@ static int run(struct world *w, struct ob_model *m, const char *spec, uint64_t s
     struct ob_plan *p;
     int rc;
 
-    must(ob_plan_single(&p, w->data, m, ob_split_train(w->split), w->forget, spec, err));
+    must(ob_plan_single(&p, w->data, m, ob_split_train(w->split), forget_for(w, spec), spec, err));
     o.seed = seed;
     rc = ob_rum(result, NULL, m, w->data, w->split, p, &o, why);
     ob_plan_free(p);
@@ -236,7 +245,8 @@ static int run_counted(struct world *w, const struct ob_method *m, int fail_at, 
     wrapped.begin = count_begin;
     wrapped.epoch = count_epoch;
     wrapped.end = count_end;
-    must(ob_plan_single(&p, w->data, c, ob_split_train(w->split), w->forget, quick(m, spec), err));
+    quick(m, spec);
+    must(ob_plan_single(&p, w->data, c, ob_split_train(w->split), forget_for(w, spec), spec, err));
     p->step[0].method = &wrapped;
     w->asked = 0;
     w->stop_at = stop_at;
@@ -335,6 +345,10 @@ static void test_direction(void **state)
         { "salun:epochs=10:batch=16:lr=0.05", 1, 0 },
         { "delete:epochs=5:batch=16:lr=0.02", 1, 0 },
         { "bad-teacher:epochs=5:batch=16:lr=0.01", 1, 0 },
+        { "scrub-r:epochs=3:msteps=3:batch=8:lr=0.02:gamma=0:beta=0.1", 1, 0 },
+        { "boundary-shrink:epochs=5:batch=16:lr=0.02:step=0.5", 1, 0 },
+        { "boundary-expand:epochs=5:batch=16:lr=0.02", 1, 0 },
+        { "lotus:epochs=5:batch=16:lr=0.01:aim=zero", 1, 0 },
     };
     double f0, r0, f, r, l1, without;
     struct world w;
@@ -352,6 +366,22 @@ static void test_direction(void **state)
     losses_after(&w, "l1-sparse:epochs=2:batch=16:alpha=0.1", &f, &r, &l1);
     assert_true(l1 < 0.9 * without);
     end(&w);
+}
+
+/* Examples of the validation part whose class the forget set has. */
+static size_t n_unseen(const struct world *w)
+{
+    const struct ob_ids *val = ob_split_val(w->split);
+    size_t n = 0;
+
+    for (size_t i = 0; i < val->n; i++) {
+        int class = ob_data_label(w->data, OB_TRAIN, val->id[i]), has = 0;
+
+        for (size_t k = 0; k < w->forget->n; k++)
+            has |= ob_data_label(w->data, OB_TRAIN, w->forget->id[k]) == class;
+        n += has != 0;
+    }
+    return n;
 }
 
 static void test_costs(void **state)
@@ -388,12 +418,22 @@ static void test_costs(void **state)
             forward = 2 * (images = 2 * (s + (n - s) * 3 / 10));
         else if (m == &ob_method_salun)
             images = 2 * n + s;
+        else if (m == &ob_method_scrub_r) /* forget errors three times, 9 examples in V_S at most */
+            forward = (images = 2 * n) + 3 * s + n_unseen(&w);
+        else if (m == &ob_method_boundary_shrink)
+            forward = (images = 4 * s) / 2;
+        else if (m == &ob_method_boundary_expand)
+            images = 2 * s;
+        else if (m == &ob_method_lotus)
+            forward = (images = 2 * (s + (n - s) * 3 / 10)) + 2 * s + ob_split_val(w.split)->n;
+        else if (m == &ob_method_unsir)
+            images = 2 * 6 + 2 * (3 * 6 + 2 * (n - w.of_class->n));
         if (x.cost.images != images || x.cost.images_forward != forward)
             fail_msg("%s: %llu + %llu images", m->name, (unsigned long long)x.cost.images,
                      (unsigned long long)x.cost.images_forward);
         assert_int_equal(!m->epoch, !!isnan(x.cost.loss));
-        assert_int_equal(x.n_forget, s);
-        assert_int_equal(x.n_retain, n - s);
+        assert_int_equal(x.n_forget, forget_for(&w, spec)->n);
+        assert_int_equal(x.n_retain, n - x.n_forget);
         assert_ptr_equal(x.method, m);
         ob_model_free(c);
     }
