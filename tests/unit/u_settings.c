@@ -33,19 +33,21 @@ static void test_defaults(void **state)
     same_text("retrain", "");
     same_text("finetune", "epochs=10:lr=0.01" REST);
     same_text("l1-sparse", "alpha=1e-05:epochs=10:lr=0.02" REST);
-    same_text("neggrad", "epochs=5:lr=0.0001" REST);
-    same_text("neggrad-plus", "alpha=0.97:epochs=5:lr=0.01" REST);
-    same_text("scrub", "msteps=4:temperature=4:beta=0.5:gamma=1:epochs=5:lr=0.005" REST);
-    same_text("random-label", "epochs=10:lr=0.1" REST);
-    same_text("salun", "share=0.5:mask-at=step:epochs=10:lr=0.1" REST);
+    same_text("neggrad", "ceiling=0:epochs=5:lr=0.0001" REST);
+    same_text("neggrad-plus",
+              "alpha=0.97:proximal=0:batchnorm=train:ceiling=0:epochs=5:lr=0.01" REST);
+    same_text("scrub",
+              "msteps=4:temperature=4:beta=0.5:gamma=1:variant=paper:epochs=5:lr=0.005" REST);
+    same_text("random-label", "labels=any:epochs=10:lr=0.1" REST);
+    same_text("salun", "share=0.5:mask-at=step:labels=any:variant=paper:epochs=10:lr=0.1" REST);
 }
 
 static void test_given(void **state)
 {
     (void)state;
     same_text("salun:epochs=3:mask-at=original:share=0.30:lr=1e-1:schedule=cosine:optimizer=adamw",
-              "share=0.3:mask-at=original:epochs=3:lr=0.1:batch=256:momentum=0.9:"
-              "weight-decay=0.0005:augment=none:schedule=cosine:optimizer=adamw");
+              "share=0.3:mask-at=original:labels=any:variant=paper:epochs=3:lr=0.1:batch=256:"
+              "momentum=0.9:weight-decay=0.0005:augment=none:schedule=cosine:optimizer=adamw");
     same_text("retrain:schedule=step:60,120,x0.2:epochs=200:lr=0.123456789012",
               "epochs=200:lr=0.123456789012:schedule=step:60,120,x0.2");
     same_text("retrain:lr=0.1:schedule=step:60,x0.2", "lr=0.1:schedule=step:60,x0.2");
