@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd.h"
+#include "copies.h"
 
 /* An image's fingerprint: enough to tell equal from different, 128 bits. */
 struct print {
@@ -78,7 +78,8 @@ static void look(struct cmd *c, const struct ob_data *d, struct found *f)
         f->both += bsearch(&p[OB_TEST][k], p[OB_TRAIN], n[OB_TRAIN], sizeof(**p), by_print) != NULL;
 }
 
-static int as_json(struct cmd *c, const struct ob_data *d, const struct found *f)
+/* Takes the reference to `copies`, which may be NULL. */
+static int as_json(struct cmd *c, const struct ob_data *d, const struct found *f, json_t *copies)
 {
     const struct ob_data_info *i = ob_data_info(d);
     json_t *classes = json_array();
@@ -88,13 +89,13 @@ static int as_json(struct cmd *c, const struct ob_data *d, const struct found *f
                                                  "train", (json_int_t)f->per_class[OB_TRAIN][k],
                                                  "test", (json_int_t)f->per_class[OB_TEST][k]));
     return print_json(
-        c, json_pack("{s:s,s:s,s:s,s:[iii],s:{s:I,s:I},s:{s:I,s:I},s:{s:I,s:I,s:I},s:o}", "spec",
-                     i->spec, "name", i->name ? i->name : "", "hash", i->hash, "image", i->channels,
-                     i->height, i->width, "n", "train", (json_int_t)i->n[OB_TRAIN], "test",
-                     (json_int_t)i->n[OB_TEST], "n_file", "train", (json_int_t)i->n_file[OB_TRAIN],
-                     "test", (json_int_t)i->n_file[OB_TEST], "duplicates", "train",
-                     (json_int_t)f->train, "test", (json_int_t)f->test, "test_in_train",
-                     (json_int_t)f->both, "classes", classes));
+        c, json_pack("{s:s,s:s,s:s,s:[iii],s:{s:I,s:I},s:{s:I,s:I},s:{s:I,s:I,s:I},s:o,s:o*}",
+                     "spec", i->spec, "name", i->name ? i->name : "", "hash", i->hash, "image",
+                     i->channels, i->height, i->width, "n", "train", (json_int_t)i->n[OB_TRAIN],
+                     "test", (json_int_t)i->n[OB_TEST], "n_file", "train",
+                     (json_int_t)i->n_file[OB_TRAIN], "test", (json_int_t)i->n_file[OB_TEST],
+                     "duplicates", "train", (json_int_t)f->train, "test", (json_int_t)f->test,
+                     "test_in_train", (json_int_t)f->both, "classes", classes, "copies", copies));
 }
 
 static void as_table(const struct ob_data *d, const struct found *f)
@@ -126,19 +127,34 @@ static void as_table(const struct ob_data *d, const struct found *f)
 
 int cmd_data(struct cmd *c, int argc, const char **argv)
 {
-    const struct opt options[] = { { 0 } };
+    struct data_copies o = { .likeness = OB_COPY_LIKENESS };
+    const struct opt options[] = {
+        { "duplicates", 0, OPT_FLAG, &o.wanted,
+          "search for copies: equal, encoded again, shifted by up to two pixels, mirrored", NULL },
+        { "forget", 'x', OPT_TEXT, &o.forget, "tell copies of these examples from the others",
+          "IDS" },
+        LIKENESS_OPTION(&o),
+        { "output", 'o', OPT_TEXT, &o.output, "the pairs to write (.csv)", "FILE" },
+        { 0 },
+    };
     struct ob_data *d = NULL;
     struct found f = { 0 };
-    int status = OB_OK;
+    json_t *copies = NULL;
+    int status;
 
     TRY(cmd_parse(c, options, argc, argv));
+    TRY(data_copies_check(c, &o));
     TRY(cmd_start(c));
     TRY(ob_data_open(&d, c->ctx, c->args[0], &c->err));
+    if (o.wanted)
+        GO(data_copies(c, d, &o, &copies));
     look(c, d, &f);
+    status = OB_OK;
     if (c->json)
-        status = as_json(c, d, &f);
+        status = as_json(c, d, &f, copies);
     else
         as_table(d, &f);
+out:
     ob_data_free(d);
     return status;
 }

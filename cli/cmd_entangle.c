@@ -10,11 +10,12 @@ struct entangle {
     size_t sample;
 };
 
-static json_t *as_json(const struct ob_entanglement *e, const char *name)
+static json_t *as_json(const struct ob_entanglement *e, const char *name, const char *embedding)
 {
     json_t *j = json_object();
 
     put_text(j, "name", name);
+    put_text(j, "embedding", embedding);
     put_count(j, "n_forget", e->n_forget);
     put_count(j, "n_retain", e->n_retain);
     put_number(j, "es", e->es);
@@ -25,7 +26,8 @@ static json_t *as_json(const struct ob_entanglement *e, const char *name)
     return j;
 }
 
-static int print(struct cmd *c, const struct ob_entanglement *e, const char *const *name, size_t n)
+static int print(struct cmd *c, const struct ob_entanglement *e, const char *const *name, size_t n,
+                 const char *embedding)
 {
     struct table *t;
 
@@ -34,9 +36,9 @@ static int print(struct cmd *c, const struct ob_entanglement *e, const char *con
         json_t *parts = json_array();
 
         if (!name)
-            return print_json(c, as_json(e, NULL));
+            return print_json(c, as_json(e, NULL, embedding));
         for (size_t i = 0; i < n; i++)
-            json_array_append_new(parts, as_json(&e[i], name[i]));
+            json_array_append_new(parts, as_json(&e[i], name[i], embedding));
         return print_json(c, json_pack("{s:o}", "parts", parts));
     }
     t = table_new("lrrrrrr");
@@ -68,7 +70,7 @@ static int measure(struct cmd *c, const struct entangle *s, const struct inputs 
     o.sample = s->sample;
     o.seed = c->seed;
     TRY(ob_entangle(e, in->model, in->data, ob_split_train(in->split), set, n, &o, &c->err));
-    return print(c, e, name, n);
+    return print(c, e, name, n, ob_model_embedding(in->model));
 }
 
 static int of_set(struct cmd *c, const struct entangle *s, const struct inputs *in)
@@ -114,6 +116,7 @@ int cmd_entangle(struct cmd *c, int argc, const char **argv)
     struct entangle s = { .in = INPUTS_OPTS_INIT, .sample = 2000 };
     const struct opt options[] = {
         INPUTS_OPTIONS(&s.in),
+        EMBEDDING_OPTION(&s.in),
         ANY_DATA_OPTION(&s.in),
         { "forget", 'f', OPT_TEXT, &s.forget, "the forget set", "IDS" },
         { "plan", 0, OPT_TEXT, &s.plan, "each part of this plan, against what its step retains",

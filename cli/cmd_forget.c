@@ -1,12 +1,14 @@
 /* cmd_forget.c - oubli forget: one method on the whole forget set, a plan of one step. */
 #include <string.h>
 
+#include "copies.h"
 #include "steps.h"
 
 struct forget {
     struct inputs_opts in;
     const char *forget, *method;
     struct list settings;
+    struct copies_opts copies;
     struct steps_run how;
 };
 
@@ -31,6 +33,7 @@ static int check(struct cmd *c, const struct forget *f)
     for (size_t i = 0; i < f->settings.n; i++)
         if (!strchr(f->settings.item[i], '='))
             return cmd_fail(c, OB_EINVAL, "--set takes key=value, not '%s'", f->settings.item[i]);
+    TRY(copies_check(c, &f->copies));
     TRY(input_check(c, f->forget));
     return output_check(c, f->how.output);
 }
@@ -62,6 +65,7 @@ static int run(struct cmd *c, const struct forget *f)
     TRY(cmd_start(c));
     TRY(inputs_open(c, &in, &f->in, OTHER_DATA_REFUSED));
     GO(forget_open(c, &ids, f->forget, &in));
+    GO(copies_settle(c, &ids, &in, &f->copies, 1));
     GO(ob_plan_single(&plan, in.data, in.model, ob_split_train(in.split), ids, method_text(c, f),
                       &c->err));
     GO(steps_run(c, &in, plan, &f->how));
@@ -74,7 +78,7 @@ out:
 
 int cmd_forget(struct cmd *c, int argc, const char **argv)
 {
-    struct forget f = { .in = INPUTS_OPTS_INIT };
+    struct forget f = { .in = INPUTS_OPTS_INIT, .copies = COPIES_OPTS_INIT };
     const struct opt options[] = {
         INPUTS_OPTIONS(&f.in),
         ANY_DATA_OPTION(&f.in),
@@ -82,6 +86,7 @@ int cmd_forget(struct cmd *c, int argc, const char **argv)
         { "method", 0, OPT_TEXT, &f.method, "'oubli methods' lists them", "NAME" },
         { "set", 0, OPT_LIST, &f.settings, "a setting of the method; may be repeated",
           "KEY=VALUE" },
+        COPIES_OPTIONS(&f.copies),
         { "output", 'o', OPT_TEXT, &f.how.output, "the model to write (.safetensors)", "FILE" },
         { 0 },
     };

@@ -61,6 +61,7 @@ int cmd_refine(struct cmd *c, int argc, const char **argv)
     struct refine r = { .in = INPUTS_OPTS_INIT };
     const struct opt options[] = {
         INPUTS_OPTIONS(&r.in),
+        EMBEDDING_OPTION(&r.in),
         ANY_DATA_OPTION(&r.in),
         { "forget", 'x', OPT_TEXT, &r.forget, "ids of the examples to forget", "IDS" },
         REFINE_OPTIONS(&r.how),

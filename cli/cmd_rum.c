@@ -1,10 +1,12 @@
 /* cmd_rum.c - oubli rum: refine, then unlearn part after part; or carry out a plan. */
+#include "copies.h"
 #include "steps.h"
 
 struct rum {
     struct inputs_opts in;
     struct refine_args how;
     struct steps_run run;
+    struct copies_opts copies;
     const char *forget, *plan;
 };
 
@@ -25,6 +27,9 @@ static int check(struct cmd *c, const struct rum *r)
             return cmd_fail(c, OB_EINVAL,
                             "--plan has its parts and methods already; leave --%s out",
                             of_refine[i]);
+    if (r->plan && r->copies.add)
+        return cmd_fail(c, OB_EINVAL, "--plan has its sets already; leave --close-duplicates out");
+    TRY(copies_check(c, &r->copies));
     TRY(refine_check(c, &r->how));
     TRY(input_check(c, r->forget));
     TRY(input_check(c, r->plan));
@@ -63,6 +68,20 @@ out:
     return status;
 }
 
+static int warn_of_copies(struct cmd *c, const struct rum *r, const struct inputs *in,
+                          const struct ob_plan *plan)
+{
+    const struct ob_ids *forget = ob_plan_forget(plan);
+    struct ob_ids *ids;
+    int status;
+
+    TRY(ob_ids_new(&ids, ob_ids_list(forget), ob_ids_n(forget),
+                   ob_data_info(in->data)->n_file[OB_TRAIN], &c->err));
+    status = copies_settle(c, &ids, in, &r->copies, 1);
+    ob_ids_free(ids);
+    return status;
+}
+
 static int run(struct cmd *c, struct rum *r)
 {
     struct inputs in;
@@ -75,7 +94,12 @@ static int run(struct cmd *c, struct rum *r)
     TRY(inputs_open(c, &in, &r->in, OTHER_DATA_REFUSED));
     if (r->forget)
         GO(forget_open(c, &ids, r->forget, &in));
+    if (ids && !r->plan)
+        GO(copies_settle(c, &ids, &in, &r->copies, 1));
     GO(get_plan(c, &plan, r, &in, ids));
+    GO(ob_model_set_embedding(in.model, "pooled", &c->err)); /* the choice was for the parts */
+    if (r->plan)
+        GO(warn_of_copies(c, r, &in, plan));
     GO(steps_run(c, &in, plan, &r->run));
 out:
     ob_plan_free(plan);
@@ -86,15 +110,17 @@ out:
 
 int cmd_rum(struct cmd *c, int argc, const char **argv)
 {
-    struct rum r = { .in = INPUTS_OPTS_INIT };
+    struct rum r = { .in = INPUTS_OPTS_INIT, .copies = COPIES_OPTS_INIT };
     const struct opt options[] = {
         INPUTS_OPTIONS(&r.in),
+        EMBEDDING_OPTION(&r.in),
         ANY_DATA_OPTION(&r.in),
         { "forget", 'x', OPT_TEXT, &r.forget, "ids of the examples to forget", "IDS" },
         { "plan", 'p', OPT_TEXT, &r.plan, "a plan of 'oubli refine' instead", "FILE" },
         { "any-model", 0, OPT_FLAG, &r.run.any_model, "a plan that was made for another model",
           NULL },
         REFINE_OPTIONS(&r.how),
+        COPIES_OPTIONS(&r.copies),
         { "keep-steps", 0, OPT_TEXT, &r.run.keep_steps,
           "keep the model after each step here; the same command goes on after the last one",
           "DIR" },

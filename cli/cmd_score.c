@@ -288,6 +288,7 @@ int cmd_score(struct cmd *c, int argc, const char **argv)
         { "resamples", 0, OPT_INT, &s.resamples,
           "compare: for the intervals (default 1000; 0: Fisher's z)", "N" },
         INPUTS_OPTIONS(&s.in),
+        EMBEDDING_OPTION(&s.in),
         ANY_DATA_OPTION(&s.in),
         { "raw", 0, OPT_FLAG, &s.raw, "as the papers define it, whatever its direction", NULL },
         { "output", 'o', OPT_TEXT, &s.output,

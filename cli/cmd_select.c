@@ -2,12 +2,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "setup.h"
+#include "copies.h"
 
 struct select {
     struct inputs_opts in;
     const char *scores, *level, *entanglement, *blocks, *groups, *mislabeled, *output;
     struct list classes, group;
+    struct copies_opts copies;
     size_t random_groups, n;
     int random;
     double center, share;
@@ -96,6 +97,7 @@ static int check(struct cmd *c, const struct select *s)
     if (s->level)
         TRY(cmd_need(c, "scores", s->scores));
     TRY(check_company(c, s));
+    TRY(copies_check(c, &s->copies));
     TRY(input_check(c, s->scores));
     TRY(input_check(c, s->groups && !strstr(s->groups, ".npz:") ? s->groups : NULL));
     return output_check(c, s->output);
@@ -245,12 +247,14 @@ static const char *how(struct cmd *c, const struct select *s, const struct input
                        const struct source *from)
 {
     const char *center = cmd_given(c, "center") ? cmd_textf(c, ", centre %g", s->center) : "";
+    const char *copies = s->copies.add ? cmd_textf(c, ", with near copies (%g)", s->copies.likeness)
+                                       : "";
 
-    return cmd_textf(c,
-                     "oubli %s select: %s%s\ndata %s %s\nout of a training part of %zu (split %s)",
-                     OB_VERSION, rule_text(c, s, from), center, ob_data_info(in->data)->spec,
-                     ob_data_info(in->data)->hash, ob_ids_n(ob_split_train(in->split)),
-                     ob_split_hash(in->split));
+    return cmd_textf(
+        c, "oubli %s select: %s%s%s\ndata %s %s\nout of a training part of %zu (split %s)",
+        OB_VERSION, rule_text(c, s, from), center, copies, ob_data_info(in->data)->spec,
+        ob_data_info(in->data)->hash, ob_ids_n(ob_split_train(in->split)),
+        ob_split_hash(in->split));
 }
 
 static int print_ids(struct cmd *c, const struct select *s, const struct inputs *in,
@@ -325,6 +329,7 @@ static int select_ids(struct cmd *c, const struct select *s, const struct inputs
 
     GO(take_rule(c, &o, &from, s, in));
     GO(ob_select(&ids, in->data, ob_split_train(in->split), &o, &c->err));
+    GO(copies_settle(c, &ids, in, &s->copies, 0));
     GO(ob_ids_write(ids, s->output, how(c, s, in, &from), &c->err));
     GO(print_ids(c, s, in, ids));
 out:
@@ -335,9 +340,10 @@ out:
 
 int cmd_select(struct cmd *c, int argc, const char **argv)
 {
-    struct select s = { .in = INPUTS_OPTS_INIT, .center = NAN };
+    struct select s = { .in = INPUTS_OPTS_INIT, .copies = COPIES_OPTS_INIT, .center = NAN };
     const struct opt options[] = {
         INPUTS_OPTIONS(&s.in),
+        EMBEDDING_OPTION(&s.in),
         ANY_DATA_OPTION(&s.in),
         { "scores", 0, OPT_TEXT, &s.scores, "scores of 'oubli score'", "FILE" },
         { "level", 'l', OPT_TEXT, &s.level, "low, medium, high, or mix: a third of each", "LEVEL" },
@@ -362,6 +368,7 @@ int cmd_select(struct cmd *c, int argc, const char **argv)
         { "size", 'n', OPT_SIZE, &s.n,
           "how many (with --class, --mislabeled and the released groups: all, where left out)",
           "N" },
+        COPIES_OPTIONS(&s.copies),
         { "output", 'o', OPT_TEXT, &s.output, "the ids to write, one a line", "FILE" },
         { 0 },
     };

@@ -181,12 +181,18 @@ int inputs_open(struct cmd *c, struct inputs *in, const struct inputs_opts *o,
     *in = (struct inputs){ 0 };
     TRY(cmd_need(c, "data", o->data));
     TRY(input_check(c, o->model));
+    if (o->embedding && strcmp(o->embedding, "pooled") && strcmp(o->embedding, "hidden"))
+        return cmd_fail(c, OB_EINVAL, "--embedding is pooled or hidden, not '%s'", o->embedding);
+    if (o->embedding && !o->model)
+        return cmd_fail(c, OB_EINVAL, "--embedding goes with --model");
     if (!o->model && (cmd_given(c, "val") || cmd_given(c, "split-seed")))
         return cmd_fail(c, OB_EINVAL, "--val and --split-seed go with --model");
     if (o->model) {
         GO(open_both(c, in, o));
         GO(check_data(c, in, o, other));
         note_normalize(c, in, o);
+        if (o->embedding)
+            GO(ob_model_set_embedding(in->model, o->embedding, &c->err));
     } else {
         GO(ob_data_open(&in->data, c->ctx, o->data, &c->err));
     }

@@ -6,7 +6,7 @@
 
 /* Options that say which data and which model, as the command line gave them. */
 struct inputs_opts {
-    const char *data, *model, *arch, *normalize;
+    const char *data, *model, *arch, *normalize, *embedding;
     double val;
     uint32_t split_seed;
     int any_data;
@@ -40,6 +40,15 @@ struct inputs_opts {
     {                                                                                              \
         "any-data", 0, OPT_FLAG, &(o)->any_data, "take data that the model was not trained on",    \
             NULL                                                                                   \
+    }
+
+/* For commands that look at embeddings. */
+#define EMBEDDING_OPTION(o)                                                                        \
+    {                                                                                              \
+        "embedding", 0, OPT_TEXT, &(o)->embedding,                                                 \
+            "pooled (default): what the classifier reads; or hidden: what its last layer reads "   \
+            "(vgg16: 2048 or 256 numbers)",                                                        \
+            "LAYER"                                                                                \
     }
 
 /* A recipe as the command line changes it. */

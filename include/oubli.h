@@ -168,6 +168,27 @@ const char *ob_data_class_name(const struct ob_data *d, int label); /* never NUL
 /* One image as float, channels x height x width, 0..1. */
 void ob_data_image(const struct ob_data *d, enum ob_part part, uint32_t id, float *out);
 
+/* Copies: two images that are equal, or nearly: encoded again, shifted by up to two pixels (of 32 to 63 a side; larger
+ * images by as much in proportion), mirrored. How they are found: src/data/copies.c. */
+struct ob_copies;
+struct ob_copy {
+    uint32_t id[2];
+    double
+        likeness; /* correlation of the pixels where both overlap, in the best position; 1: equal */
+    int is_exact; /* every pixel is the same */
+    int dx, dy,
+        is_mirrored; /* what makes the second of the first: a shift, then mirrored left to right */
+};
+#define OB_COPY_LIKENESS 0.95
+/* Pairs of an example in `a` and one in `b`, by numbers. Where both are the same set, each pair once, the
+ * lower number first. likeness: the least that counts; OB_ENOTSUP: more than a million pairs. */
+int ob_copies_find(struct ob_copies **out, const struct ob_data *d, enum ob_part part_a,
+                   const struct ob_ids *a, enum ob_part part_b, const struct ob_ids *b,
+                   double likeness, struct ob_err *err);
+void ob_copies_free(struct ob_copies *c);
+size_t ob_copies_n(const struct ob_copies *c);
+const struct ob_copy *ob_copies_list(const struct ob_copies *c);
+
 /* A class-balanced validation part: floor(fraction * n_c + 0.5) of class c, drawn with numpy's
  * legacy generator RandomState(seed).choice as the published code does. fraction 0: none. */
 struct ob_split;
@@ -236,6 +257,11 @@ void ob_model_free(struct ob_model *m);
 const char *ob_model_arch(const struct ob_model *m);
 int ob_model_n_classes(const struct ob_model *m);
 int ob_model_n_features(const struct ob_model *m);
+/* Which layer is the embedding of this object (the file does not say): "pooled", what the classifier reads
+ * (2048 numbers of vgg16), as when it is made; or "hidden", what its last layer reads (256 of vgg16). They differ
+ * where the classifier has several layers; where they are one, it is called "pooled". */
+int ob_model_set_embedding(struct ob_model *m, const char *which, struct ob_err *err);
+const char *ob_model_embedding(const struct ob_model *m);
 size_t ob_model_n_params(const struct ob_model *m);
 const float *ob_model_params(const struct ob_model *m);  /* PyTorch's layout and order */
 const float *ob_model_buffers(const struct ob_model *m); /* normalisation, batch-norm statistics */

@@ -195,6 +195,22 @@ int ob_model_n_features(const struct ob_model *m)
     return ob_net_n_features(m->net);
 }
 
+int ob_model_set_embedding(struct ob_model *m, const char *which, struct ob_err *err)
+{
+    if (!strcmp(which, "pooled"))
+        m->net->features = m->net->pooled;
+    else if (!strcmp(which, "hidden"))
+        m->net->features = m->net->hidden;
+    else
+        return ob_fail(err, OB_EINVAL, "no embedding '%s'; there are pooled and hidden", which);
+    return OB_OK;
+}
+
+const char *ob_model_embedding(const struct ob_model *m)
+{
+    return m->net->features == m->net->pooled ? "pooled" : "hidden";
+}
+
 size_t ob_model_n_params(const struct ob_model *m)
 {
     return m->net->n_params;

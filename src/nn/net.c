@@ -279,7 +279,8 @@ int ob_net_end(struct ob_net **n, int features, struct ob_err *err)
                 !at(net, features)))
         rc = OB_EBUG;
     if (!rc) {
-        net->features = features;
+        net->features = net->pooled = features;
+        net->hidden = net->node[net->n_nodes - 1].in[0];
         return OB_OK;
     }
     *n = NULL;

@@ -64,7 +64,9 @@ struct ob_net {
     struct ob_view *view; /* in state_dict order, all three blocks mixed */
     size_t n_params, n_buffers, n_counts;
     int channels, height, width, n_classes;
-    int features; /* node whose output is the embedding */
+    int features; /* node whose output is the embedding: pooled, unless somebody chose hidden */
+    int pooled;   /* what the classifier reads */
+    int hidden;   /* what its last layer reads: the same where it has one layer */
     int failed;   /* a builder call ran out of memory or met a wrong shape */
 };
 
@@ -84,7 +86,7 @@ int ob_net_shortcut(struct ob_net *n, int in, int out_channels, int stride);
 int ob_net_flatten(struct ob_net *n, int in);
 /* The bias starts as PyTorch's default, with OB_INIT_SMALL at 0. */
 int ob_net_linear(struct ob_net *n, const char *name, int in, int out, enum ob_init init);
-/* Checks that all went well; `features` is the node of the embedding. Frees *n on failure. */
+/* Checks that all went well; `features` is what the classifier reads. Frees *n on failure. */
 int ob_net_end(struct ob_net **n, int features, struct ob_err *err);
 void ob_net_free(struct ob_net *n);
 

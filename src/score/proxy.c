@@ -129,12 +129,14 @@ int ob_scores_of_model(struct ob_scores *s, const struct ob_model *m, const stru
                        struct ob_err *err)
 {
     const struct ob_data_info *info = ob_data_info(d);
+    bool is_hidden = !strcmp(ob_model_embedding(m), "hidden");
     char digest[65];
 
     OB_TRY(ob_model_digest(m, digest, err));
     return ob_scores_set_origin(s,
-                                json_pack("{s:s, s:s, s:s, s:s}", "model", digest, "arch",
-                                          ob_model_arch(m), "data", info->hash, "spec", info->spec),
+                                json_pack("{s:s, s:s, s:s, s:s, s:s*}", "model", digest, "arch",
+                                          ob_model_arch(m), "data", info->hash, "spec", info->spec,
+                                          "embedding", is_hidden ? "hidden" : NULL),
                                 err);
 }
 

@@ -61,3 +61,14 @@ pictures() {
         done
     done
 }
+# twins DIR: grain of 16 x 16, three classes of 20; training images 50 to 52 are those of 0 to 2, test image 0 of 9 is
+# training image 3
+twins() {
+    mkdir -p "$1"
+    awk 'BEGIN { srand(1); for (i = 0; i < 65 * 256; i++) printf "%c", 32 + int(95 * rand()) }' >"$1/grain"
+    grains() { tail -c +$(($2 * 256 + 1)) "$1/grain" | head -c $(($3 * 256)); }
+    { printf '\0\0\010\003\0\0\0\074\0\0\0\020\0\0\0\020'; grains "$1" 0 50; grains "$1" 0 3; grains "$1" 50 7; } >"$1/train-images-idx3-ubyte"
+    { printf '\0\0\010\003\0\0\0\011\0\0\0\020\0\0\0\020'; grains "$1" 3 1; grains "$1" 57 8; } >"$1/t10k-images-idx3-ubyte"
+    { printf '\0\0\010\001\0\0\0\074'; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do printf '\0\001\002'; done; } >"$1/train-labels-idx1-ubyte"
+    { printf '\0\0\010\001\0\0\0\011\0\001\002\0\001\002\0\001\002'; } >"$1/t10k-labels-idx1-ubyte"
+}
