@@ -1,4 +1,4 @@
-/* refine.c - cuts a forget set into parts (divide.c says which) and gives each its method: a plan. */
+/* refine.c - cuts a forget set into parts (parts.c says which) and gives each its method: a plan. */
 #include "unlearn/refine.h"
 
 #include <string.h>

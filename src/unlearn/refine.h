@@ -1,4 +1,4 @@
-/* refine.h - a forget set on its way into parts: what refine.c asks of divide.c. */
+/* refine.h - a forget set on its way into parts: what refine.c asks of parts.c. */
 #ifndef OB_UNLEARN_REFINE_H
 #define OB_UNLEARN_REFINE_H
 

@@ -1,5 +1,5 @@
 /*
- * divide.c - which part each example of a forget set belongs to.
+ * parts.c - which part each example of a forget set belongs to.
  *
  * By score: ranks, ascending, ties to the lower id. Equal parts differ by one example at most, the lowest-scored
  * ones being larger; or cuts at given scores, a score equal to a cut going up. By two scores: each cuts the
