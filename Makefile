@@ -136,6 +136,7 @@ install: all
 	install -m 644 include/oubli.h $(DESTDIR)$(PREFIX)/include/oubli.h
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@PACKAGES@|$(LIB_PACKAGES)|' \
 	    -e "s|@VERSION@|$$(sed -n 's/^#define OB_VERSION "\(.*\)"/\1/p' include/oubli.h)|" \
+	    -e 's|@MPI@|$(if $(MPI),$(shell $(MPICC) --showme:link 2>/dev/null))|' \
 	    -e 's|@OPENMP@|$(if $(findstring clang,$(shell $(CC) --version)),-lomp,-lgomp)|' \
 	    tools/oubli.pc.in \
 	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/oubli.pc
