@@ -147,13 +147,23 @@ int ob_bank_same(const struct ob_bank *there, const struct ob_bank *here, struct
     return rc;
 }
 
-/* Other files in the folder are left alone, but a folder of something else is no place for a bank. */
+/* What a run that was killed here has left, or another process has just written: many may start one bank at
+ * the same time. */
+static int is_beginning(const char *name)
+{
+    return !strcmp(name, "examples.npz") || !strcmp(name, "bank.json") || strstr(name, ".tmp.");
+}
+
+/* Other files in a bank's folder are left alone, but a folder of something else is no place for one. */
 int ob_bank_check_empty(const char *dir, struct ob_err *err)
 {
     struct ob_dir there = { 0 };
+    size_t n = 0;
     int rc = ob_dir_read(&there, dir, err);
 
-    if (!rc && there.n)
+    for (size_t i = 0; i < there.n; i++)
+        n += !is_beginning(there.entry[i].name);
+    if (!rc && n)
         rc = ob_fail(err, OB_EEXIST, "'%s' is no bank and not empty; give another folder", dir);
     ob_dir_release(&there);
     return rc;
@@ -211,11 +221,7 @@ int ob_bank_make(struct ob_bank **out, struct ob_ctx *ctx, const char *dir, cons
     if (ob_file_exists(path)) {
         rc = join(*out, o, err);
     } else {
-        ob_free(path);
-        path = NULL;
-        OB_GO(ob_bank_path(&path, *out, "examples.npz", err)); /* of a run that was killed here */
-        if (!ob_file_exists(path))
-            OB_GO(ob_bank_check_empty(dir, err));
+        OB_GO(ob_bank_check_empty(dir, err));
         rc = ob_bank_write(*out, err);
     }
 out:
