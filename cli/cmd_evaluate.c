@@ -367,6 +367,7 @@ int cmd_evaluate(struct cmd *c, int argc, const char **argv)
     struct evaluate v = { .in = INPUTS_OPTS_INIT };
     const struct opt options[] = {
         INPUTS_OPTIONS(&v.in),
+        AGGREGATE_OPTION(&v.in),
         { "forget", 'x', OPT_TEXT, &v.forget, "ids of the examples it was to forget", "IDS" },
         { "plan", 'p', OPT_TEXT, &v.plan, "a plan: its ids, and numbers for each part", "FILE" },
         { "against", 'r', OPT_LIST, &v.against, "a model retrained without them; may be repeated",

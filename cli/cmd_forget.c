@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "copies.h"
+#include "sisa.h"
 #include "steps.h"
 
 struct forget {
@@ -27,7 +28,8 @@ static int check(struct cmd *c, const struct forget *f)
     TRY(cmd_need(c, "model", f->in.model));
     TRY(cmd_need(c, "forget", f->forget));
     TRY(cmd_need(c, "method", f->method));
-    TRY(cmd_need(c, "output", f->how.output));
+    if (!f->how.dry_run)
+        TRY(cmd_need(c, "output", f->how.output));
     if (!strchr(f->method, ':') && !ob_method_find(f->method))
         return unknown_method(c, f->method);
     for (size_t i = 0; i < f->settings.n; i++)
@@ -35,7 +37,12 @@ static int check(struct cmd *c, const struct forget *f)
             return cmd_fail(c, OB_EINVAL, "--set takes key=value, not '%s'", f->settings.item[i]);
     TRY(copies_check(c, &f->copies));
     TRY(input_check(c, f->forget));
-    return output_check(c, f->how.output);
+    if (!strcmp(f->method, "sisa")) { /* its output is a folder, and may be there in part */
+        if (f->settings.n)
+            return cmd_fail(c, OB_EINVAL, "'sisa' has no settings: the folder knows its own");
+        return input_check(c, f->in.model);
+    }
+    return f->how.dry_run ? OB_OK : output_check(c, f->how.output);
 }
 
 /* A model is retrained with its own seed; only a --seed that was given replaces that. */
@@ -62,6 +69,8 @@ static int run(struct cmd *c, const struct forget *f)
     int status;
 
     TRY(check(c, f));
+    if (!strcmp(f->method, "sisa"))
+        return sisa_forget(c, &f->in, f->forget, f->how.output);
     TRY(cmd_start(c));
     TRY(inputs_open(c, &in, &f->in, OTHER_DATA_REFUSED));
     GO(forget_open(c, &ids, f->forget, &in));
@@ -87,6 +96,7 @@ int cmd_forget(struct cmd *c, int argc, const char **argv)
         { "set", 0, OPT_LIST, &f.settings, "a setting of the method; may be repeated",
           "KEY=VALUE" },
         COPIES_OPTIONS(&f.copies),
+        DRY_RUN_OPTION(&f.how),
         { "output", 'o', OPT_TEXT, &f.how.output, "the model to write (.safetensors)", "FILE" },
         { 0 },
     };

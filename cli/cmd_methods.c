@@ -52,7 +52,9 @@ static void put_value(json_t *object, const char *key, const struct ob_option *o
         put_number(object, key, x);
 }
 
-static json_t *setting_json(const struct ob_option *o)
+/* All that a form needs to ask for it and to check the answer. `common`: every iterative method has
+ * it. */
+static json_t *setting_json(const struct ob_option *o, int common)
 {
     json_t *j = json_object();
 
@@ -71,6 +73,7 @@ static json_t *setting_json(const struct ob_option *o)
     }
     put_text(j, "help", o->help);
     put_text(j, "range", o->range);
+    json_object_set_new(j, "common", json_boolean(common));
     return j;
 }
 
@@ -85,9 +88,11 @@ static json_t *method_json(const struct ob_method *m)
     put_text(j, "cite", i.cite);
     put_text(j, "formula", i.formula);
     put_text(j, "differs", i.differs);
+    put_text(j, "limits", i.limits);
+    json_object_set_new(j, "exact", json_boolean(i.exact));
     json_object_set_new(j, "needs", words(i.needs));
     for (size_t k = 0; k < i.n_options; k++)
-        json_array_append_new(settings, setting_json(ob_method_option(m, k)));
+        json_array_append_new(settings, setting_json(ob_method_option(m, k), k >= i.n_own));
     json_object_set_new(j, "settings", settings);
     return j;
 }
@@ -208,6 +213,10 @@ static int explain(struct cmd *c, const char *name)
     if (i.differs && i.differs[0]) {
         printf("\nWhere paper and code differ:\n");
         print_indented(i.differs);
+    }
+    if (i.limits && i.limits[0]) {
+        printf("\nWhat it cannot do:\n");
+        print_indented(i.limits);
     }
     return OB_OK;
 }

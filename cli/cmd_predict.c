@@ -85,6 +85,7 @@ int cmd_predict(struct cmd *c, int argc, const char **argv)
     const struct opt options[] = {
         INPUTS_OPTIONS(&p.in),
         EMBEDDING_OPTION(&p.in),
+        AGGREGATE_OPTION(&p.in),
         { "split", 's', OPT_TEXT, &p.part, "train (the training part), val or test (default test)",
           "PART" },
         { "features", 0, OPT_FLAG, &p.features, "what feeds the classifier, not its logits", NULL },

@@ -19,7 +19,8 @@ static int check(struct cmd *c, const struct rum *r)
 
     TRY(cmd_need(c, "data", r->in.data));
     TRY(cmd_need(c, "model", r->in.model));
-    TRY(cmd_need(c, "output", r->run.output));
+    if (!r->run.dry_run)
+        TRY(cmd_need(c, "output", r->run.output));
     if (!r->forget && !r->plan)
         return cmd_fail(c, OB_EINVAL, "--forget is needed, or --plan");
     for (size_t i = 0; r->plan && i < sizeof(of_refine) / sizeof(of_refine[0]); i++)
@@ -33,7 +34,7 @@ static int check(struct cmd *c, const struct rum *r)
     TRY(refine_check(c, &r->how));
     TRY(input_check(c, r->forget));
     TRY(input_check(c, r->plan));
-    return output_check(c, r->run.output);
+    return r->run.dry_run ? OB_OK : output_check(c, r->run.output);
 }
 
 /* Scores that are read were paid for before; those that are made here belong to the cost. */
@@ -124,6 +125,7 @@ int cmd_rum(struct cmd *c, int argc, const char **argv)
         { "keep-steps", 0, OPT_TEXT, &r.run.keep_steps,
           "keep the model after each step here; the same command goes on after the last one",
           "DIR" },
+        DRY_RUN_OPTION(&r.run),
         { "output", 'o', OPT_TEXT, &r.run.output, "the model to write (.safetensors)", "FILE" },
         { 0 },
     };

@@ -2,10 +2,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "setup.h"
+#include "sisa.h"
 
 struct train {
-    const char *data, *arch, *output, *exclude, *events, *init, *normalize;
+    const char *data, *arch, *output, *exclude, *events, *init, *normalize, *sisa;
     double val;
     uint32_t split_seed;
     int checkpoint_every, resume;
@@ -268,10 +268,28 @@ static int work(struct cmd *c, struct train *t)
     return print_result(c, t, &cost);
 }
 
+static int run_shards(struct cmd *c, const struct train *t)
+{
+    const struct sisa_train_args a = { .data = t->data,
+                                       .arch = t->arch,
+                                       .output = t->output,
+                                       .exclude = t->exclude,
+                                       .normalize = t->normalize,
+                                       .sisa = t->sisa,
+                                       .val = t->val,
+                                       .split_seed = t->split_seed,
+                                       .resume = t->resume,
+                                       .given = &t->given };
+
+    return sisa_train(c, &a);
+}
+
 static int run(struct cmd *c, struct train *t)
 {
     int status;
 
+    if (t->sisa)
+        return run_shards(c, t);
     TRY(check_files(c, t));
     TRY(cmd_start(c));
     TRY(open_examples(c, t));
@@ -306,6 +324,10 @@ int cmd_train(struct cmd *c, int argc, const char **argv)
         RECIPE_OPTIONS(&t.given),
         { "checkpoint-every", 0, OPT_INT, &t.checkpoint_every,
           "epochs between checkpoints, kept in FILE.ckpt until FILE is there (default 1)", "N" },
+        { "sisa", 0, OPT_TEXT, &t.sisa,
+          "train S shards of R slices each into a folder; 'forget --method sisa' retrains only "
+          "what it touches",
+          "S,R" },
         { "resume", 0, OPT_FLAG, &t.resume, "go on from the checkpoint, if there is one", NULL },
         { 0 },
     };

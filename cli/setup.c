@@ -77,12 +77,19 @@ static int subset_spec(struct cmd *c, const char **out, const char *spec, const 
 
 /* ---- opening ---- */
 
-static int load(struct cmd *c, struct ob_model **out, const char *path, const char *arch,
+static enum ob_aggregate aggregate_of(const struct inputs_opts *o)
+{
+    return o->aggregate && !strcmp(o->aggregate, "mean") ? OB_MEAN : OB_VOTE;
+}
+
+static int load(struct cmd *c, struct ob_model **out, const char *path, const struct inputs_opts *o,
                 const char *normalize, const struct ob_data *d, struct ob_err *err)
 {
     struct ob_load_opts l = OB_LOAD_OPTS_INIT;
 
-    l.arch = arch;
+    if (ob_sisa_is(path))
+        return ob_sisa_load(out, c->ctx, path, aggregate_of(o), err);
+    l.arch = o->arch;
     l.normalize = normalize;
     if (d) {
         const struct ob_data_info *i = ob_data_info(d);
@@ -101,13 +108,14 @@ static int open_both(struct cmd *c, struct inputs *in, const struct inputs_opts 
 {
     const char *spec = o->data;
 
-    if (!load(c, &in->model, o->model, o->arch, o->normalize, NULL, NULL))
+    if (!load(c, &in->model, o->model, o, o->normalize, NULL, NULL))
         TRY(subset_spec(c, &spec, o->data, in->model, o->any_data));
     TRY(ob_data_open(&in->data, c->ctx, spec, &c->err));
     if (in->model && ob_model_meta(in->model, "data"))
         return OB_OK;
     ob_model_free(in->model);
-    return load(c, &in->model, o->model, o->arch, o->normalize, in->data, &c->err);
+    in->model = NULL;
+    return load(c, &in->model, o->model, o, o->normalize, in->data, &c->err);
 }
 
 /* A model that has a normalisation keeps it, whatever --normalize says: said, since it was asked. */
@@ -115,7 +123,7 @@ static void note_normalize(struct cmd *c, const struct inputs *in, const struct 
 {
     struct ob_model *own = NULL;
 
-    if (o->normalize && !load(c, &own, o->model, o->arch, NULL, in->data, NULL))
+    if (o->normalize && !load(c, &own, o->model, o, NULL, in->data, NULL))
         cmd_note(c, "'%s' has a normalisation of its own; --normalize is not used", o->model);
     ob_model_free(own);
 }
@@ -185,6 +193,8 @@ int inputs_open(struct cmd *c, struct inputs *in, const struct inputs_opts *o,
         return cmd_fail(c, OB_EINVAL, "--embedding is pooled or hidden, not '%s'", o->embedding);
     if (o->embedding && !o->model)
         return cmd_fail(c, OB_EINVAL, "--embedding goes with --model");
+    if (o->aggregate && strcmp(o->aggregate, "vote") && strcmp(o->aggregate, "mean"))
+        return cmd_fail(c, OB_EINVAL, "--aggregate is vote or mean, not '%s'", o->aggregate);
     if (!o->model && (cmd_given(c, "val") || cmd_given(c, "split-seed")))
         return cmd_fail(c, OB_EINVAL, "--val and --split-seed go with --model");
     if (o->model) {
@@ -225,7 +235,7 @@ int reference_open(struct cmd *c, struct ob_model **out, const char *path, const
 
     *out = NULL;
     TRY(input_check(c, path));
-    GO(load(c, out, path, o->arch, o->normalize, in->data, &c->err));
+    GO(load(c, out, path, o, o->normalize, in->data, &c->err));
     GO(check_shape(c, *out, in->data, path));
     if (ob_model_check_data(*out, in->data, &other))
         cmd_warn(c, "'%s': %s", path, other.msg);

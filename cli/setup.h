@@ -6,7 +6,7 @@
 
 /* Options that say which data and which model, as the command line gave them. */
 struct inputs_opts {
-    const char *data, *model, *arch, *normalize, *embedding;
+    const char *data, *model, *arch, *normalize, *embedding, *aggregate;
     double val;
     uint32_t split_seed;
     int any_data;
@@ -35,6 +35,12 @@ struct inputs_opts {
           "F" },                                                                                   \
     {                                                                                              \
         "split-seed", 0, OPT_SEED32, &(o)->split_seed, "and its seed (default 1)", "N"             \
+    }
+#define AGGREGATE_OPTION(o)                                                                        \
+    {                                                                                              \
+        "aggregate", 0, OPT_TEXT, &(o)->aggregate,                                                 \
+            "how a folder of shards answers: vote (default), or mean of their probabilities",      \
+            "HOW"                                                                                  \
     }
 #define ANY_DATA_OPTION(o)                                                                         \
     {                                                                                              \

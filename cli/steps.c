@@ -223,6 +223,20 @@ static int check_model(struct cmd *c, const struct inputs *in, const struct ob_p
                     ob_plan_model(p), digest);
 }
 
+/* The lines of a text as an array. */
+static json_t *json_lines(const char *text)
+{
+    json_t *lines = json_array();
+
+    for (const char *p = text; *p; p += *p == '\n') {
+        size_t n = strcspn(p, "\n");
+
+        json_array_append_new(lines, json_stringn(p, n));
+        p += n;
+    }
+    return lines;
+}
+
 static json_t *step_json(const struct ob_step_result *r)
 {
     json_t *j = json_object();
@@ -237,9 +251,63 @@ static json_t *step_json(const struct ob_step_result *r)
     json_object_set_new(j, "settings", json_settings(r->settings));
     if (r->report[0])
         json_object_set_new(j, "report", json_loads(r->report, 0, NULL));
+    if (r->notes[0])
+        json_object_set_new(j, "notes", json_lines(r->notes));
     if (r->resumed)
         json_object_set_new(j, "resumed", json_true());
     return j;
+}
+
+/* ---- not carrying out ---- */
+
+static int dry_json(struct cmd *c, const struct ob_cost *cost, const struct ob_step_result *r,
+                    size_t n, const struct ob_ids *left)
+{
+    json_t *j = json_object(), *steps = json_array();
+
+    json_object_set_new(j, "dry_run", json_true());
+    for (size_t i = 0; i < n; i++) {
+        json_t *s = step_json(&r[i]);
+
+        json_object_del(s, "seconds");
+        if (!r[i].predicted) { /* not known: absent */
+            json_object_del(s, "images");
+            json_object_del(s, "images_forward");
+        }
+        json_array_append_new(steps, s);
+    }
+    put_count(j, "images", cost->images);
+    put_count(j, "images_forward", cost->images_forward);
+    json_object_set_new(j, "steps", steps);
+    json_object_set_new(j, "untouched", left ? json_ids(left) : json_array());
+    return print_json(c, j);
+}
+
+static void dry_table(const struct ob_step_result *r, size_t n)
+{
+    struct table *t = table_new("rllrrrrl");
+    static const char *const head[] = { "step",   "part",   "method",  "forget",
+                                        "retain", "images", "forward", "settings" };
+
+    for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++)
+        table_cell(t, "%s", head[i]);
+    for (size_t i = 0; i < n; i++) {
+        table_cell(t, "%zu", i + 1);
+        table_cell(t, "%s", r[i].name);
+        table_cell(t, "%s", method_name(r[i].method));
+        table_cell(t, "%zu", r[i].n_forget);
+        table_cell(t, "%zu", r[i].n_retain);
+        if (r[i].predicted) {
+            table_cell(t, "%llu", (unsigned long long)r[i].cost.images);
+            table_cell(t, "%llu", (unsigned long long)r[i].cost.images_forward);
+        } else {
+            table_cell(t, "not known");
+            table_cell(t, "not known");
+        }
+        table_cell(t, "%s", r[i].settings);
+    }
+    table_print(t, stdout);
+    printf("\nnothing was done (--dry-run); an image is one example's gradient, once\n");
 }
 
 static int result_json(struct cmd *c, const struct steps_run *how, const struct ob_cost *cost,
@@ -275,6 +343,22 @@ static void print_untouched(const struct ob_ids *left)
     printf("%s\n", n > SHOWN_IDS ? " ..." : "");
 }
 
+/* What the methods have to say, each line moved in under its step. */
+static void print_notes(const struct ob_step_result *r, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!r[i].notes[0])
+            continue;
+        printf("\n%s (step %zu):\n", method_name(r[i].method), i + 1);
+        for (const char *p = r[i].notes; *p; p += *p == '\n') {
+            int letters = (int)strcspn(p, "\n");
+
+            printf("  %.*s\n", letters, p);
+            p += letters;
+        }
+    }
+}
+
 static void result_table(const struct steps_run *how, const struct ob_plan *p,
                          const struct ob_cost *cost, const struct ob_step_result *r, size_t n,
                          const struct ob_ids *left)
@@ -303,6 +387,7 @@ static void result_table(const struct steps_run *how, const struct ob_plan *p,
     for (size_t i = 0; i < n; i++)
         if (r[i].report[0])
             printf("\nstep %zu (%s): %s\n", i + 1, method_name(r[i].method), r[i].report);
+    print_notes(r, n);
     print_untouched(left);
     printf("\nmodel  %s\n", how->output);
     print_cost("cost   ", cost);
@@ -338,6 +423,7 @@ int steps_run(struct cmd *c, struct inputs *in, const struct ob_plan *p,
     o.seed = c->seed;
     o.keep_steps = how->keep_steps;
     o.any_model = how->any_model;
+    o.dry_run = how->dry_run;
     snprintf(c->hint, sizeof(c->hint), "%s",
              how->keep_steps ? "the same command goes on after the last whole step"
              : n > 1         ? "nothing was kept; with --keep-steps DIR whole steps are"
@@ -348,6 +434,13 @@ int steps_run(struct cmd *c, struct inputs *in, const struct ob_plan *p,
     GO(untouched(c, &left, in->data, p));
     GO(ob_rum(r, &cost, in->model, in->data, in->split, p, &o, &c->err));
     cost.images_forward += (uint64_t)how->images_scored;
+    if (how->dry_run) {
+        if (c->json)
+            status = dry_json(c, &cost, r, n, left);
+        else
+            dry_table(r, n);
+        goto out;
+    }
     GO(ob_model_save(in->model, how->output, &c->err));
     progress_clear(c->progress);
     if (c->json)

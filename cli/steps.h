@@ -56,9 +56,14 @@ void plan_print(const struct ob_plan *p);
 
 struct steps_run {
     const char *output, *keep_steps;
-    int any_model;
+    int any_model, dry_run;
     double images_scored; /* forward passes that making the plan took */
 };
+#define DRY_RUN_OPTION(how)                                                                        \
+    {                                                                                              \
+        "dry-run", 'n', OPT_FLAG, &(how)->dry_run,                                                 \
+            "check everything and say what it would cost; nothing is changed or written", NULL     \
+    }
 /* Runs the plan on in->model, saves it, prints what was done and what it cost. */
 int steps_run(struct cmd *c, struct inputs *in, const struct ob_plan *p,
               const struct steps_run *how);

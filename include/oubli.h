@@ -348,6 +348,46 @@ int ob_train_done(const struct ob_train_opts *o, struct ob_err *err);
 int ob_predict(float *logits, float *features, const struct ob_model *m, const struct ob_data *d,
                enum ob_part part, const struct ob_ids *ids, struct ob_err *err);
 
+/* ---- SISA: a model in shards and slices, of which a deletion retrains what it touches ---- */
+
+/* The training part is dealt out to shards, a model each; a shard is cut into slices, and its model's
+ * state is kept where each slice ends (Bourtoule et al. 2021). The folder: docs/formats.md. */
+struct ob_sisa_opts {
+    size_t size;
+    const char *arch, *normalize; /* normalize NULL: what suits the data */
+    struct ob_recipe recipe;      /* of a shard; its epochs in passes over the shard, roughly */
+    int shards, slices;           /* 1 to 1000 of each; slices of a shard */
+    uint64_t seed;
+};
+#define OB_SISA_OPTS_INIT                                                                          \
+    {                                                                                              \
+        .size = sizeof(struct ob_sisa_opts)                                                        \
+    }
+struct ob_sisa_done {
+    int shards, slices;                              /* of the folder; slices of a shard */
+    int shards_trained, slices_trained, slices_kept; /* in this run; of all shards */
+};
+/* Trains what is not there yet, into `dir`. `exclude`: examples of the training part to leave out, or
+ * NULL; where the others belong does not depend on them. Every finished slice survives a kill, and the
+ * same call goes on. OB_EFORMAT: the folder holds shards of other settings or examples (`err` says
+ * which), or nothing would be left of a shard; OB_EEXIST: it holds something else. */
+int ob_sisa_train(struct ob_cost *cost, struct ob_sisa_done *done, struct ob_ctx *ctx,
+                  const char *dir, const struct ob_data *d, const struct ob_split *split,
+                  const struct ob_ids *exclude, const struct ob_sisa_opts *o, struct ob_err *err);
+/* As ob_sisa_train() with the settings of the folder `from` and without `forget` (and what `from`
+ * leaves out already), file for file; slices of `from` that are the same are taken over. */
+int ob_sisa_forget(struct ob_cost *cost, struct ob_sisa_done *done, struct ob_ctx *ctx,
+                   const char *from, const char *dir, const struct ob_data *d,
+                   const struct ob_split *split, const struct ob_ids *forget, struct ob_err *err);
+int ob_sisa_is(const char *path); /* a folder of shards, finished or not */
+/* All shards as a model for ob_predict() and ob_evaluate(); whatever asks for weights refuses it
+ * (OB_EINVAL). OB_VOTE: the share of the shards that choose a class, ties to the lower class;
+ * OB_MEAN: the mean of their probabilities. "Logits" are the logarithms of these, at least 1e-30.
+ * OB_EFORMAT: a shard is missing, damaged, or of another folder. */
+enum ob_aggregate { OB_VOTE, OB_MEAN };
+int ob_sisa_load(struct ob_model **out, struct ob_ctx *ctx, const char *dir, enum ob_aggregate how,
+                 struct ob_err *err);
+
 /* ---- scores: one float per example of the training file; higher = more memorized ---- */
 
 struct ob_scores;
@@ -547,8 +587,11 @@ struct ob_option {
 struct ob_method;
 struct ob_method_info {
     const char *name, *title, *cite, *formula, *differs; /* differs: where paper and code differ */
+    const char *limits;                                  /* what it cannot do; may be NULL */
     const char *needs;                                   /* "retain, forget, teacher" */
+    int exact;        /* the result is that of a training without the forget set */
     size_t n_options; /* own settings and those of every iterative method */
+    size_t n_own;     /* the former come first */
 };
 const struct ob_method *ob_method_at(size_t i); /* NULL past the last */
 const struct ob_method *ob_method_find(const char *name);
@@ -600,6 +643,7 @@ const char *ob_plan_model(const struct ob_plan *p); /* digest of the model it wa
 const char *ob_plan_data(const struct ob_plan *p);  /* hash of the data, or "" */
 
 #define OB_REPORT_ROOM 2048
+#define OB_NOTES_ROOM 1536
 struct ob_step_result {
     char name[32];
     const struct ob_method *method;
@@ -608,6 +652,8 @@ struct ob_step_result {
     struct ob_cost cost;
     int resumed;                 /* read from keep_steps, not run again */
     char report[OB_REPORT_ROOM]; /* what the method says of its run, a JSON object; "": nothing */
+    int predicted;             /* of a dry run: the images in `cost` are what the step would take */
+    char notes[OB_NOTES_ROOM]; /* lines: what the method found out, what its promise rests on */
 };
 struct ob_rum_opts {
     size_t size;
@@ -617,6 +663,7 @@ struct ob_rum_opts {
     /* called after each step with the model as it then is; may be NULL. Non-zero stops. */
     int (*on_step)(void *arg, size_t step, const struct ob_model *m);
     void *arg;
+    int dry_run; /* check everything, predict what each step costs, change nothing */
 };
 #define OB_RUM_OPTS_INIT                                                                           \
     {                                                                                              \

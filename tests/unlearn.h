@@ -98,6 +98,46 @@ static inline struct ob_model *copy(const struct world *w)
     return m;
 }
 
+/* unsir forgets whole classes only. */
+static inline const struct ob_ids *forget_for(const struct world *w, const char *spec)
+{
+    return strncmp(spec, "unsir", 5) ? w->forget : w->of_class;
+}
+
+/* The method `spec` on the whole forget set. */
+static inline int run(struct world *w, struct ob_model *m, const char *spec, uint64_t seed,
+                      struct ob_step_result *result, struct ob_err *why)
+{
+    struct ob_rum_opts o = OB_RUM_OPTS_INIT;
+    struct ob_plan *p;
+    int rc;
+
+    must(ob_plan_single(&p, w->data, m, ob_split_train(w->split), forget_for(w, spec), spec, err));
+    o.seed = seed;
+    rc = ob_rum(result, NULL, m, w->data, w->split, p, &o, why);
+    ob_plan_free(p);
+    return rc;
+}
+
+/* Mean cross entropy. */
+static inline double loss_on(const struct world *w, const struct ob_model *m,
+                             const struct ob_ids *ids)
+{
+    int c = ob_model_n_classes(m), *y;
+    float *logits;
+    double loss;
+
+    must(ob_alloc(logits, ids->n * (size_t)c, err));
+    must(ob_alloc(y, ids->n, err));
+    must(ob_predict(logits, NULL, m, w->data, OB_TRAIN, ids, err));
+    for (size_t i = 0; i < ids->n; i++)
+        y[i] = ob_data_label(w->data, OB_TRAIN, ids->id[i]);
+    loss = ob_loss_ce(NULL, logits, y, (int)ids->n, c, 1.0f, NULL);
+    ob_free(logits);
+    ob_free(y);
+    return loss;
+}
+
 /* What a plan's run is asked to keep: the model after each step. */
 struct snapshot {
     struct ob_model *after[3];

@@ -1,6 +1,6 @@
 """golden_methods.py - the first two steps of each unlearning method, from PyTorch in float64.
 
-make(outdir) writes outdir/methods/moved.npz: what the two steps add to all parameters and to the
+make(outdir) writes outdir/methods/NAME.npz: what the two steps add to all parameters and to the
 running statistics, as goldenlib's short forms. A batch holds a whole set, so that the order of
 examples does not matter. Weights, images and labels come from goldenlib's counter; random labels
 from the library's generator, Philox 4x32-10 (Salmon et al. 2011), written out below.
@@ -9,6 +9,7 @@ For each case it prints how far off a program would be that forgets a term; `mak
 is less than ten times the bound of the test.
 """
 
+import functools
 import json
 import os
 import platform
@@ -17,13 +18,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import golden_accounting
 import goldenlib as lib
 from golden_network import Cnn
 
 N, N_FORGET, CLASSES, SIZE, SEED = 36, 12, 10, 16, 5
 BOUNDS = (1e-2, 2e-4)  # of the test: parameters, running statistics
-RNG_INIT, RNG_SHUFFLE, RNG_LABEL, RNG_STEP, RNG_RETAIN, RNG_IMAGES, RNG_GUMBEL = 1, 2, 4, 8, 21, 22, 23
+RNG_INIT, RNG_SHUFFLE, RNG_LABEL, RNG_STEP, RNG_NOISE, RNG_RETAIN, RNG_IMAGES, RNG_GUMBEL = 1, 2, 4, 8, 13, 21, 22, 23
 STREAM_FORGET, STREAM_BOTH = 2, 3
+NOISE_BOUND = 1e-5  # parameters, where noise is larger than all else
+BOUND_CHANGE = 1e-4  # of parameters that no step has moved: cases NAME-start
 
 
 def philox(key, ctr):
@@ -131,6 +135,12 @@ class Run:
         self.lr, self.decay = lr, 0 if wrong == "decay" else decay
         self.momentum = 0 if wrong == "momentum" else momentum
         self.new_optimizer()
+
+    def one_shot(self, change):
+        """What is done before the first step, from where the steps are then measured."""
+        with torch.no_grad():
+            change(self.net)
+        self.start = {k: v.clone() for k, v in self.net.state_dict().items()}
 
     def new_optimizer(self):
         self.sgd = torch.optim.SGD(self.net.parameters(), lr=self.lr, momentum=self.momentum,
@@ -495,7 +505,125 @@ def unsir(wrong, train=False):
     return r
 
 
+def weight_distance(wrong):
+    r = Run(wrong, 0.05, 0.2)
+    origin = [p.detach().clone() for p in r.net.parameters()]
+    for _ in range(2):
+        if wrong == "origin":
+            origin = [p.detach().clone() for p in r.net.parameters()]
+        square = torch.cat([((p - o) ** 2).ravel() for p, o in zip(r.net.parameters(), origin)])
+        away = {"mean": square.sum(), "root": square.mean()}.get(wrong, square.mean())
+        away = away + 1e-8 if wrong == "root" else torch.sqrt(away + 1e-8)
+        r.step(r.ce(XR, YR) - {"distance": 0, "sign": -500}.get(wrong, 500) * away)
+    return r
+
+
+@functools.lru_cache
+def noise(n, draw=0):
+    """Chunks of 4096 numbers; two words make one by Box and Muller's cosine."""
+    out = []
+    for chunk in range(-(-n // 4096)):
+        w = words(step_seed(), RNG_NOISE, draw, chunk)
+        for _ in range(min(4096, n - 4096 * chunk)):
+            u, v = (next(w) + 0.5) / 2**32, next(w) / 2**32
+            out.append(np.sqrt(-2 * np.log(u)) * np.cos(2 * np.pi * v))
+    return torch.tensor(out, dtype=torch.float64)
+
+
+def distorted(damage, wrong):
+    r = Run(wrong, 0.2, 0.4)
+    n = sum(p.numel() for p in r.net.parameters())
+    if damage == "noise":
+        scale, shift = torch.ones(n), 0.04 * noise(n, draw=wrong == "draw")
+    elif damage == "shrink":
+        scale, shift = torch.full((n,), 0.9), torch.zeros(n)
+    else:
+        w = words(step_seed(), RNG_NOISE, 0, 0)
+        scale = torch.tensor([(next(w) >> 8) / 2**24 >= 0.05 for _ in range(n)]).double()
+        shift = torch.zeros(n)
+    i = 0
+    for name, p in r.net.named_parameters():
+        k = p.numel()
+        if wrong != "damage" and not (wrong == "batch-norm" and "bn" in name):
+            p.data = p.data * scale[i:i + k].view(p.shape) + shift[i:i + k].view(p.shape)
+        i += k
+    for _ in range(2):
+        r.step(r.ce(X, Y) if wrong == "only retain" else r.ce(XR, YR))
+    return r
+
+
+def mode_connectivity(wrong):
+    r = Run(wrong, 0.2, 0.2)
+    origin = [p.detach().clone() for p in r.net.parameters()]
+    for _ in range(2):
+        loss = r.ce(XR, YR)
+        mid = fresh().train()
+        with torch.no_grad():
+            for m, p, o in zip(mid.parameters(), r.net.parameters(), origin):
+                m.copy_(p if wrong == "half way" else (p + o) / 2)
+        x, y = {"forget": (XR, YR), "retain": (XS, YS)}.get(wrong, (X, Y))
+        ce = F.cross_entropy(mid(x), y)
+        if wrong == "as one":
+            ce = (24 * F.cross_entropy(mid(XR), YR) + 12 * F.cross_entropy(mid(XS), YS)) / 36
+        pull = torch.maximum(-ce, torch.tensor(-50.0, dtype=torch.float64))
+        r.sgd.zero_grad()
+        loss.backward()
+        weight = {"path": 0, "sign": -4, "through theta alone": 8}.get(wrong, 4)
+        grads = torch.autograd.grad(weight * pull, list(mid.parameters()))
+        for p, g in zip(r.net.parameters(), grads):
+            p.grad += g / 2  # mid moves half as far as theta
+        r.sgd.step()
+    return r
+
+
+def certified(clip, lam, wrong):
+    """Two noisy steps and one without noise; `clip` 0: gradient, 1: model, 2: both."""
+    lr, c0, c1, c2, eta = (0.02, 2.0, 0.1, 3.0, 20.0) if clip == 2 else (0.3, 2.0, 8.0, 3.0, 0.2)
+    r = Run(wrong, lr, 0.2, momentum=0)
+    ps = list(r.net.parameters())
+    shapes, n = [p.shape for p in ps], sum(p.numel() for p in ps)
+    steps, sigma = 2, golden_accounting.sigma_for(clip, 100, 0.1, c0, c1, c2, eta, lam, 2)
+    lam = 0 if wrong == "lambda" else lam
+
+    def flat(x):
+        return torch.cat([a.detach().ravel() for a in x])
+
+    def put(w):
+        with torch.no_grad():
+            for p, part, shape in zip(ps, w.split([s.numel() for s in shapes]), shapes):
+                p.copy_(part.view(shape))
+
+    def clipped(x, c, name):
+        return x if wrong == name else x * min(1.0, c / float(x.norm()))
+
+    put(clipped(flat(ps), c0, "c0"))
+    for t in range(steps):
+        g = flat(torch.autograd.grad(r.ce(XR, YR), ps))
+        g = clipped(g, c1, "c1") if clip != 1 else g
+        g = 0 if wrong == "gradient" else g
+        w = flat(ps) * (1 - eta * lam) - eta * g
+        add = {"noise": 0, "one draw": noise(n, 0) * sigma}.get(wrong, noise(n, t) * sigma)
+        if (clip == 1) != (wrong == "order"):
+            w = clipped(w, c2, "c2") + add
+        else:
+            w = clipped(w + add, c2, "c2") if clip or wrong == "order" else w + add
+        put(w)
+    for m in r.net.modules():
+        if isinstance(m, torch.nn.BatchNorm2d) and wrong != "estimate":
+            m.reset_running_stats()
+            m.momentum = None
+    with torch.no_grad():
+        r.net(XR)
+    for m in r.net.modules():
+        if isinstance(m, torch.nn.BatchNorm2d):
+            m.momentum = 0.1
+    if wrong != "fine-tuning":
+        r.step(r.ce(XR, YR))
+    return r
+
+
 COMMON = ["decay", "momentum", "train mode"]
+NOISY = ["decay", "c0", "gradient", "noise", "one draw", "fine-tuning"]
 # name: how, terms that show in the parameters, terms that show in the running statistics
 CASES = {
     "finetune": (finetune, COMMON + ["only retain"], ["train mode"]),
@@ -530,25 +658,50 @@ CASES = {
     "unsir": (unsir, ["decay", "train mode", "noise", "away", "penalty", "units", "copies", "impair",
                       "new optimiser", "repair"], ["train mode"]),
     "unsir-train": (lambda wrong: unsir(wrong, True), ["noise", "away"], ["noise"]),
+    "weight-distance": (weight_distance, COMMON + ["distance", "sign", "origin", "mean", "root"],
+                        ["train mode"]),
+    "mode-connectivity": (mode_connectivity, COMMON + ["path", "sign", "through theta alone",
+                          "half way", "forget", "retain", "as one"], ["train mode"]),
+    "certified": (lambda w: certified(0, 0, w), NOISY + ["c1"], ["estimate"]),
+    "certified-lambda": (lambda w: certified(0, 0.5, w), NOISY + ["c1", "lambda"], ["estimate"]),
+    "certified-model": (lambda w: certified(1, 0.5, w), NOISY + ["c2", "lambda", "order"],
+                        ["estimate"]),
+    "certified-both": (lambda w: certified(2, 0.02, w), NOISY + ["c1", "c2", "lambda", "order"],
+                       ["estimate"]),
+    "weight-distortion": (lambda w: distorted("noise", w), COMMON + ["damage", "draw", "batch-norm",
+                          "only retain"], ["train mode", "damage"]),
+    "weight-distortion-shrink": (lambda w: distorted("shrink", w), COMMON + ["damage", "batch-norm",
+                                 "only retain"], ["train mode", "damage"]),
+    "weight-distortion-dropout": (lambda w: distorted("dropout", w), COMMON + ["damage",
+                                  "batch-norm", "only retain"], ["train mode", "damage"]),
 }
 
 
-def make(outdir):
+def relative(a, b):
+    return float((a - b).norm() / (b.norm() if b.norm() > 0 else 1))
+
+
+def make(outdir, cases=None):
     folder = os.path.join(outdir, "methods")
     os.makedirs(folder, exist_ok=True)
     torch.set_num_threads(1)
-    out, weak = {}, []
-    for name, (how, *terms) in CASES.items():
+    weak = []
+    for name, (how, *terms) in (CASES if cases is None else cases).items():
         right = how(None).moved()
-        for key, a in zip(("params", "buffers"), right):
-            out[f"{name}.{key}"] = lib.short(key, a)
+        np.savez(os.path.join(folder, f"{name}.npz"),
+                 **{key: lib.short(key, a) for key, a in zip(("params", "buffers"), right)})
         for key, names, i in zip(("params", "buffers"), terms, (0, 1)):
-            off = {w: float((how(w).moved()[i] - right[i]).norm() / right[i].norm()) for w in names}
+            off = {w: relative(how(w).moved()[i], right[i]) for w in names}
             print(f"  {name}, {key}: " + ", ".join(f"{w} {d:.3f}" for w, d in off.items()))
-            weak += [f"{name}: {w}" for w, d in off.items() if d < 10 * BOUNDS[i]]
-    np.savez(os.path.join(folder, "moved.npz"), **out)
+            bound = BOUNDS[i]
+            if i == 0 and name.endswith("-start"):
+                bound = BOUND_CHANGE
+            elif i == 0 and "certified" in name:
+                bound = NOISE_BOUND
+            weak += [f"{name}: {w}" for w, d in off.items() if d < 10 * bound]
     with open(os.path.join(folder, "versions.json"), "w") as f:
-        json.dump({"generator": "tools/make-golden.py methods", "python": platform.python_version(),
+        json.dump({"generator": "tools/make-golden.py methods gradients layers",
+                   "python": platform.python_version(),
                    "torch": torch.__version__, "numpy": np.__version__,
                    "seeds": f"{SEED}; all else is named, see tools/goldenlib.py"}, f, indent=2)
         f.write("\n")

@@ -23,10 +23,15 @@ enum ob_purpose {
     OB_RNG_BANK = 10,      /* a bank; a: model, b: 0 its subset, 1 its seed, 2 halves of the bank */
     OB_RNG_CLUSTERS = 11,  /* a start of k-means; a: start */
     OB_RNG_BOOTSTRAP = 12, /* a resample of examples; a: resample */
+    OB_RNG_NOISE = 13,     /* noise on weights; a: draw, b: chunk of weights */
     OB_RNG_RETAIN = 21,    /* part of a retain set */
-    OB_RNG_IMAGES =
-        22, /* noise for images; a: class, b: image; with b 2^32 - 1 their order, a: epoch */
-    OB_RNG_GUMBEL = 23 /* noise on a teacher's logits; a: epoch, b: example */
+    OB_RNG_IMAGES = 22,    /* noise for images; a: class, b: image; 2^32 - 1: order */
+    OB_RNG_GUMBEL = 23,    /* noise on a teacher's logits; a: epoch, b: example */
+    OB_RNG_SAMPLE = 31,    /* part of a set to measure on */
+    OB_RNG_REDRAW = 41,    /* weights drawn anew by a method; a: round, b: view */
+    OB_RNG_JITTER = 42,    /* noise that a method adds to a layer; a: round, b: view */
+    OB_RNG_CHOOSE = 43,    /* what a method draws by lot; a: round, b: of what */
+    OB_RNG_SISA = 51       /* a: 0 deals examples to shards, k + 1 the seed of shard k */
 };
 
 struct ob_rng {

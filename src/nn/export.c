@@ -35,6 +35,7 @@ int ob_model_export(const struct ob_model *m, const char *path, const struct ob_
 {
     bool plain = o && o->no_normalize;
 
+    OB_TRY(ob_model_check_single(m, err));
     switch (format_of(path)) {
     case SAFETENSORS:
         return obi_model_write(m, path, plain, err);

@@ -100,6 +100,13 @@ static void init_view(float *x, const struct ob_view *v, struct ob_rng r)
         }
 }
 
+void ob_model_init_view(struct ob_model *m, int view, uint64_t seed)
+{
+    const struct ob_view *v = &m->net->view[view];
+
+    init_view(m->w.params + v->offset, v, ob_rng(seed, OB_RNG_INIT, (uint32_t)view, 0));
+}
+
 void ob_model_init(struct ob_model *m, uint64_t seed)
 {
     const struct ob_node *normalize = &m->net->node[1];
@@ -111,7 +118,7 @@ void ob_model_init(struct ob_model *m, uint64_t seed)
         if (v->block == OB_COUNT)
             m->w.counts[v->offset] = 0;
         else if (v->block == OB_PARAM)
-            init_view(m->w.params + v->offset, v, r);
+            ob_model_init_view(m, i, seed);
         else if (i != normalize->mean && i != normalize->var)
             init_view(m->w.buffers + v->offset, v, r);
     }
@@ -144,6 +151,7 @@ int ob_model_clone(struct ob_model **out, const struct ob_model *m, struct ob_er
     int rc = OB_OK;
 
     *out = NULL;
+    OB_TRY(ob_model_check_single(m, err));
     OB_TRY(ob_net_new(&net, n->arch, n->channels, n->height, n->width, n->n_classes, err));
     OB_TRY(obi_model_of_net(out, m->ctx, net, err));
     for (size_t i = 0; i < m->n_meta; i++)
@@ -161,6 +169,9 @@ void ob_model_free(struct ob_model *m)
 {
     if (!m)
         return;
+    for (int k = 0; k < m->n_shards; k++)
+        ob_model_free(m->shard[k]);
+    ob_free(m->shard);
     for (size_t i = 0; i < m->n_meta; i++) {
         ob_free(m->meta[i].key);
         ob_free(m->meta[i].value);
@@ -176,6 +187,16 @@ void ob_model_free(struct ob_model *m)
 void ob_model_touch(struct ob_model *m)
 {
     m->w.stamp = ob_ctx_stamp(m->ctx);
+}
+
+int ob_model_check_single(const struct ob_model *m, struct ob_err *err)
+{
+    if (!m->sharded)
+        return OB_OK;
+    return ob_fail(
+        err, OB_EINVAL,
+        "the model is a folder of shards: it can be evaluated, asked for predictions, and "
+        "made to forget by the method 'sisa', nothing else");
 }
 
 /* ---- looking ---- */
@@ -249,23 +270,30 @@ const void *obi_model_view(const struct ob_model *m, const struct ob_view *v, si
     return (v->block == OB_PARAM ? m->w.params : m->w.buffers) + v->offset;
 }
 
+static void hash_weights(struct ob_hash *h, const struct ob_model *m)
+{
+    for (int i = 0; i < m->net->n_views; i++) {
+        const struct ob_view *v = &m->net->view[i];
+        size_t bytes;
+        const void *data = obi_model_view(m, v, &bytes);
+
+        ob_hash_str(h, v->name);
+        ob_hash_u64(h, (uint64_t)v->rank);
+        for (int k = 0; k < v->rank; k++)
+            ob_hash_u64(h, (uint64_t)v->shape[k]);
+        ob_hash_add(h, data, bytes);
+    }
+}
+
 int ob_model_digest(const struct ob_model *m, char hex[65], struct ob_err *err)
 {
     struct ob_hash h;
 
     (void)err;
     ob_hash_init(&h);
-    for (int i = 0; i < m->net->n_views; i++) {
-        const struct ob_view *v = &m->net->view[i];
-        size_t bytes;
-        const void *data = obi_model_view(m, v, &bytes);
-
-        ob_hash_str(&h, v->name);
-        ob_hash_u64(&h, (uint64_t)v->rank);
-        for (int k = 0; k < v->rank; k++)
-            ob_hash_u64(&h, (uint64_t)v->shape[k]);
-        ob_hash_add(&h, data, bytes);
-    }
+    hash_weights(&h, m);
+    for (int k = 0; k < m->n_shards; k++)
+        hash_weights(&h, m->shard[k]);
     ob_hash_hex(&h, hex);
     return OB_OK;
 }

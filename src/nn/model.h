@@ -2,6 +2,8 @@
 #ifndef OB_NN_MODEL_H
 #define OB_NN_MODEL_H
 
+#include <stdbool.h>
+
 #include "base/ctx.h"
 #include "nn/net.h"
 
@@ -23,11 +25,20 @@ struct ob_model {
     struct ob_weights w;
     struct ob_meta *meta;
     size_t n_meta;
+    /* A folder of shards (run/sisa.h): this model is the first, these are the others. Together they
+     * can predict, nothing else. */
+    bool sharded, vote; /* vote: each for one class; else the mean of their probabilities */
+    struct ob_model **shard;
+    int n_shards; /* without this one */
 };
 
+/* OB_EINVAL: a folder of shards, where one model is asked for. */
+int ob_model_check_single(const struct ob_model *m, struct ob_err *err);
 void ob_model_touch(struct ob_model *m); /* params or buffers were written: new stamp */
 /* Fresh weights of `seed` in place (metadata and normalisation stay). */
 void ob_model_init(struct ob_model *m, uint64_t seed);
+/* One parameter of them: what it was before the training of that seed. The caller touches `m`. */
+void ob_model_init_view(struct ob_model *m, int view, uint64_t seed);
 /* Copies params, buffers, counts; same network. Touches `to`. */
 void ob_model_copy_weights(struct ob_model *to, const struct ob_model *from);
 int ob_model_check_finite(const struct ob_model *m, struct ob_err *err); /* OB_EDIVERGED */

@@ -122,6 +122,7 @@ int obi_model_write(const struct ob_model *m, const char *path, bool plain, stru
     size_t n;
     int rc;
 
+    OB_TRY(ob_model_check_single(m, err));
     OB_TRY(ob_model_check_finite(m, err));
     OB_TRY(make_header(&header, m, plain, err));
     n = strlen(header);

@@ -21,7 +21,8 @@ struct training {
     struct ob_model *model;
     const struct ob_train_opts *opts;
     const struct ob_recipe *recipe;
-    struct ob_ranks *ranks; /* NULL: one process */
+    const struct ob_train_part *part; /* or NULL */
+    struct ob_ranks *ranks;           /* NULL: one process */
     int most_threads;
     struct ob_divided divided; /* where batches are taken in sub-batches */
     struct ob_schedule schedule;
@@ -33,6 +34,7 @@ struct training {
     char *settings; /* what a checkpoint must agree on */
     struct ob_cost *cost;
     int epoch;    /* epochs done */
+    int end;      /* and to do, in all */
     size_t batch; /* batches done of the next epoch; right answers and losses in those */
     size_t n_right;
     double loss_sum;
@@ -73,6 +75,8 @@ static int settings_text(struct training *t, const struct ob_data *d, const stru
         json_object_set_new(o, "events", json_boolean(t->opts->events != NULL));
         json_object_set_new(o, "backend", json_string(t->ctx->backend->name));
         json_object_set_new(o, "isa", json_string(ob_ctx_isa(t->ctx)));
+        if (t->part)
+            json_object_set_new(o, "part", json_pack("[i,i]", t->part->first, t->part->end));
         t->settings = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
         json_decref(o);
     }
@@ -112,6 +116,14 @@ static int check_room(struct training *t, const struct ob_ids *use, int batch, s
     return ob_memory_check(&need, t->ctx, batch, "training", err);
 }
 
+static void copy_optim(struct ob_optim *to, const struct ob_optim *from)
+{
+    memcpy(to->m, from->m, to->n * sizeof(*to->m));
+    if (to->v)
+        memcpy(to->v, from->v, to->n * sizeof(*to->v));
+    to->n_steps = from->n_steps;
+}
+
 static int prepare(struct training *t, const struct ob_data *d, const struct ob_ids *use,
                    struct ob_err *err)
 {
@@ -133,6 +145,12 @@ static int prepare(struct training *t, const struct ob_data *d, const struct ob_
     OB_TRY(ob_block_new(&t->dlogits, (size_t)batch * (size_t)t->model->net->n_classes, err));
     if (t->opts->events)
         OB_TRY(record_events(t, d, use, err));
+    t->end = r->epochs;
+    if (t->part) {
+        t->epoch = t->part->first;
+        t->end = t->part->end;
+        copy_optim(&t->optim, t->part->optim);
+    }
     return OB_OK;
 }
 
@@ -189,7 +207,7 @@ static int restore(struct training *t, struct ob_err *err)
                                .optim = &t->optim,
                                .events = t->events,
                                .cost = t->cost,
-                               .n_epochs = t->recipe->epochs,
+                               .n_epochs = t->end,
                                .n_batches = ob_loader_n_batches(t->loader) };
 
     if (!t->opts->checkpoint || !t->opts->resume || !ob_file_exists(t->opts->checkpoint))
@@ -272,28 +290,28 @@ static int epochs(struct training *t, struct ob_err *err)
     int every = t->opts->checkpoint_every > 0 ? t->opts->checkpoint_every : 1, waited = 0;
     double best = INFINITY;
 
-    while (t->epoch < t->recipe->epochs && (!t->opts->patience || waited < t->opts->patience)) {
+    while (t->epoch < t->end && (!t->opts->patience || waited < t->opts->patience)) {
         OB_TRY(one_epoch(t, err));
         waited = t->cost->loss < best ? 0 : waited + 1;
         best = fmin(best, t->cost->loss);
         if (t->opts->on_epoch)
             t->opts->on_epoch(t->opts->arg, t->epoch - 1, t->cost->loss, t->cost->accuracy);
-        if (t->epoch % every == 0 || t->epoch == t->recipe->epochs)
+        if (t->epoch % every == 0 || t->epoch == t->end)
             OB_TRY(ob_ranks_agree(t->ranks, save(t, err), err));
     }
     return OB_OK;
 }
 
-static int record(struct training *t, const struct ob_data *d, const struct ob_split *split,
-                  struct ob_err *err)
+int ob_train_record(struct ob_model *m, const struct ob_data *d, const struct ob_split *split,
+                    const struct ob_recipe *r, uint64_t seed, struct ob_err *err)
 {
-    char text[400], seed[24];
+    char text[400], number[24];
 
-    OB_TRY(ob_recipe_text(text, sizeof(text), t->recipe, err));
-    OB_TRY(ob_model_set_meta(t->model, "recipe", text, err));
-    snprintf(seed, sizeof(seed), "%llu", (unsigned long long)t->opts->seed);
-    OB_TRY(ob_model_set_meta(t->model, "seed", seed, err));
-    return ob_model_record_data(t->model, d, split, err);
+    OB_TRY(ob_recipe_text(text, sizeof(text), r, err));
+    OB_TRY(ob_model_set_meta(m, "recipe", text, err));
+    snprintf(number, sizeof(number), "%llu", (unsigned long long)seed);
+    OB_TRY(ob_model_set_meta(m, "seed", number, err));
+    return ob_model_record_data(m, d, split, err);
 }
 
 /* Ranks that went apart would wait for each other for ever, or end with a model that is nobody's. */
@@ -318,6 +336,7 @@ static int open_training(struct training *t, const struct ob_data *d, const stru
                          struct ob_err *err)
 {
     OB_TRY(ob_recipe_check(t->recipe, err));
+    OB_TRY(ob_model_check_single(t->model, err));
     OB_TRY(ob_model_check_shape(t->model, d, err));
     if (!use->n)
         return ob_fail(err, OB_EFORMAT, "no example is left to train on");
@@ -334,10 +353,21 @@ int ob_train(struct ob_cost *cost, struct ob_model *m, const struct ob_data *d,
              const struct ob_split *split, const struct ob_ids *use, const struct ob_train_opts *o,
              struct ob_err *err)
 {
+    return ob_train_part(cost, m, d, split, use, o, NULL, err);
+}
+
+int ob_train_part(struct ob_cost *cost, struct ob_model *m, const struct ob_data *d,
+                  const struct ob_split *split, const struct ob_ids *use,
+                  const struct ob_train_opts *o, const struct ob_train_part *part,
+                  struct ob_err *err)
+{
     struct ob_recipe recipe = o->recipe;
-    struct training t = {
-        .ctx = m->ctx, .model = m, .opts = o, .recipe = &recipe, .ranks = m->ctx->opts.ranks
-    };
+    struct training t = { .ctx = m->ctx,
+                          .model = m,
+                          .opts = o,
+                          .recipe = &recipe,
+                          .part = part,
+                          .ranks = m->ctx->opts.ranks };
     struct ob_cost own;
     double start = ob_now();
     int rc;
@@ -349,7 +379,9 @@ int ob_train(struct ob_cost *cost, struct ob_model *m, const struct ob_data *d,
     ob_recipe_share(&recipe, t.ranks);
     OB_GO(start_together(&t, open_training(&t, d, use, err), err));
     OB_GO(epochs(&t, err));
-    OB_GO(record(&t, d, split, err));
+    OB_GO(ob_train_record(m, d, split, &recipe, o->seed, err));
+    if (part)
+        copy_optim(part->optim, &t.optim);
     if (o->events) {
         *o->events = t.events;
         t.events = NULL;

@@ -34,6 +34,23 @@ void ob_optim_release(struct ob_optim *o);
 /* One step with rate lr; the caller touches the model. */
 void ob_optim_step(struct ob_optim *o, float *params, const float *grads, double lr);
 
+/* ---- train.c ---- */
+
+/* Some of the epochs of a recipe, from a state of the optimiser to the next one. The examples may
+ * be others than those of the epochs before. */
+struct ob_train_part {
+    int first, end; /* epochs first ... end - 1 of the recipe's */
+    struct ob_optim *optim;
+};
+/* As ob_train(); `part` NULL: all of it, with a fresh optimiser. */
+int ob_train_part(struct ob_cost *cost, struct ob_model *m, const struct ob_data *d,
+                  const struct ob_split *split, const struct ob_ids *use,
+                  const struct ob_train_opts *o, const struct ob_train_part *part,
+                  struct ob_err *err);
+/* Writes recipe, seed, data and split into the model's metadata, as ob_train() does. */
+int ob_train_record(struct ob_model *m, const struct ob_data *d, const struct ob_split *split,
+                    const struct ob_recipe *r, uint64_t seed, struct ob_err *err);
+
 /* ---- events.c ---- */
 struct ob_events {
     size_t n_file;            /* examples in the training file */

@@ -137,6 +137,7 @@ int ob_scores_curvature(struct ob_scores **out, const struct ob_model *m, const 
     *out = NULL;
     if (!(h > 0 && h <= 1))
         return ob_fail(err, OB_EINVAL, "a step of %g between pixels of 0 to 1", h);
+    OB_TRY(ob_model_check_single(m, err));
     OB_TRY(ob_model_check_shape(m, d, err));
     OB_GO(ob_scores_new(&s, "curvature", "model", d->info.n_file[OB_TRAIN], err));
     OB_GO(measure(s, m, d, ids, h, err));

@@ -7,6 +7,8 @@
  * The competent teacher is the step's starting model, the incompetent one the same network with
  * fresh weights, both in eval mode. The part of the retain set is drawn once.
  */
+#include <math.h>
+
 #include "run/memory.h"
 #include "unlearn/job.h"
 
@@ -94,6 +96,15 @@ static void end(void *state, struct ob_job *job)
     s->incompetent = NULL;
 }
 
+static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+{
+    const struct bad_teacher *s = state;
+    double drawn = fmax(1, floor(s->share * (double)job->retain->n));
+
+    out->images = (uint64_t)job->common.epochs * (job->forget->n + (uint64_t)drawn);
+    out->images_forward = 2 * out->images; /* by either teacher */
+}
+
 const struct ob_method ob_method_bad_teacher = {
     .name = "bad-teacher",
     .title = "Bad Teacher, incompetent on the forget set",
@@ -110,6 +121,7 @@ const struct ob_method ob_method_bad_teacher = {
     .options = options,
     .common = common,
     .room = room,
+    .cost = cost,
     .begin = begin,
     .epoch = epoch,
     .end = end,

@@ -80,6 +80,12 @@ static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
     return OB_OK;
 }
 
+static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+{
+    ob_job_cost_forget(state, job, out);
+    out->images_forward = out->images;
+}
+
 const struct ob_method ob_method_delete = {
     .name = "delete",
     .title = "DELETE, the teacher's answer without the true class",
@@ -95,6 +101,7 @@ const struct ob_method ob_method_delete = {
     .options = options,
     .common = common,
     .check = check,
+    .cost = cost,
     .begin = begin,
     .epoch = epoch,
 };

@@ -8,9 +8,10 @@
 #include "base/rng.h"
 #include "run/memory.h"
 
-enum { STREAM_RETAIN = 1, STREAM_FORGET, STREAM_BOTH }; /* loaders shuffle apart */
+enum { STREAM_RETAIN = 1, STREAM_FORGET, STREAM_BOTH, STREAM_OWN = 8 }; /* loaders shuffle apart */
 
-static const char *const schedules[] = { "constant", "linear", "cosine" }; /* as in OB_COMMON */
+/* by enum ob_common_schedule */
+static const char *const schedules[] = { "constant", "linear", "cosine", "cosine" };
 static const char *const optimizers[] = { "sgd", "adam", "adamw" };
 
 /* ---- opening and closing ---- */
@@ -21,10 +22,10 @@ static bool reads(const struct ob_job *job, unsigned needs)
 }
 
 static int new_loader(struct ob_loader **out, const struct ob_job *job, const struct ob_ids *ids,
-                      uint32_t stream, struct ob_err *err)
+                      int shuffle, uint32_t stream, struct ob_err *err)
 {
     struct ob_loader_opts o = { .batch = job->common.batch,
-                                .shuffle = 1,
+                                .shuffle = shuffle,
                                 .augment = (enum ob_augment)job->common.augment,
                                 .seed = job->seed,
                                 .stream = stream };
@@ -45,11 +46,11 @@ int ob_job_most_examples(const struct ob_job *job)
 static int open_retain(struct ob_job *job, const struct ob_ids *retain, struct ob_err *err)
 {
     if (reads(job, OB_NEED_RETAIN))
-        OB_TRY(new_loader(&job->retain_loader, job, retain, STREAM_RETAIN, err));
+        OB_TRY(new_loader(&job->retain_loader, job, retain, 1, STREAM_RETAIN, err));
     if (!reads(job, OB_NEED_RETAIN | OB_NEED_FORGET))
         return OB_OK;
     OB_TRY(ob_ids_union(&job->both, retain, job->forget, err));
-    return new_loader(&job->both_loader, job, job->both, STREAM_BOTH, err);
+    return new_loader(&job->both_loader, job, job->both, 1, STREAM_BOTH, err);
 }
 
 static void close_retain(struct ob_job *job)
@@ -64,7 +65,7 @@ static void close_retain(struct ob_job *job)
 static int open_loaders(struct ob_job *job, struct ob_err *err)
 {
     if (reads(job, OB_NEED_FORGET))
-        OB_TRY(new_loader(&job->forget_loader, job, job->forget, STREAM_FORGET, err));
+        OB_TRY(new_loader(&job->forget_loader, job, job->forget, 1, STREAM_FORGET, err));
     return open_retain(job, job->retain, err);
 }
 
@@ -157,8 +158,9 @@ int ob_job_open(struct ob_job *job, struct ob_err *err)
     const struct ob_common *c = &job->common;
     int rc;
 
-    job->mode = OB_MODE_TRAIN;
     job->cost = (struct ob_cost){ .loss = NAN, .accuracy = NAN };
+    job->mode = OB_MODE_TRAIN;
+    job->lr_factor = 1;
     if (!job->method->common)
         return OB_OK;
     OB_GO(ob_schedule_parse(&job->schedule, schedules[c->schedule], err));
@@ -208,6 +210,7 @@ void ob_job_close(struct ob_job *job)
 void ob_job_start_epoch(struct ob_job *job, int e)
 {
     job->epoch = e;
+    job->lr_factor = 1;
     job->loss_sum = 0;
     job->n_seen = job->n_right = 0;
     job->retain_started = job->forget_started = false;
@@ -251,6 +254,20 @@ bool ob_job_next_retain(struct ob_job *job, struct ob_batch *b)
         return false;
     job->progress.done += (size_t)b->n;
     return true;
+}
+
+void ob_job_wrap_retain(struct ob_job *job, struct ob_batch *b)
+{
+    ob_loader_start(job->retain_loader, (uint32_t)job->epoch);
+    ob_loader_next(job->retain_loader, b);
+}
+
+void ob_job_next_retain_on(struct ob_job *job, struct ob_batch *b)
+{
+    if (job->rounds && ob_loader_next(job->retain_loader, b))
+        return;
+    ob_loader_start(job->retain_loader, (uint32_t)job->rounds++);
+    ob_loader_next(job->retain_loader, b);
 }
 
 bool ob_job_next_forget_once(struct ob_job *job, struct ob_batch *b)
@@ -297,18 +314,30 @@ void obi_job_count(struct ob_job *job, int n, double loss, int n_right)
     job->loss_sum += loss * n;
 }
 
+int ob_job_forward(struct ob_job *job, const struct ob_batch *b, struct ob_err *err)
+{
+    size_t bytes = (size_t)b->n * (size_t)ob_job_n_classes(job) * sizeof(float);
+
+    OB_TRY(ob_exec_forward(job->exec, &job->model->w, b->x, b->n, job->mode, err));
+    memset(job->dlogits, 0, bytes);
+    return OB_OK;
+}
+
+void ob_job_backward(struct ob_job *job, const struct ob_batch *b, double loss, int n_right)
+{
+    ob_exec_backward(job->exec, &job->model->w, job->dlogits, job->grads, NULL);
+    obi_job_count(job, b->n, loss, n_right);
+}
+
 int ob_job_add_ce_grad(struct ob_job *job, const struct ob_batch *b, const int32_t *y, float scale,
                        struct ob_err *err)
 {
-    struct ob_model *m = job->model;
-    int c = m->net->n_classes, n_right;
+    int c = ob_job_n_classes(job), n_right;
     double loss;
 
-    OB_TRY(ob_exec_forward(job->exec, &m->w, b->x, b->n, job->mode, err));
-    memset(job->dlogits, 0, (size_t)b->n * (size_t)c * sizeof(float));
+    OB_TRY(ob_job_forward(job, b, err));
     loss = ob_loss_ce(job->dlogits, job->exec->logits, y ? y : b->y, b->n, c, scale, &n_right);
-    ob_exec_backward(job->exec, &m->w, job->dlogits, job->grads, NULL);
-    obi_job_count(job, b->n, loss, n_right);
+    ob_job_backward(job, b, loss, n_right);
     return OB_OK;
 }
 
@@ -358,17 +387,38 @@ void ob_job_mask_gradients(struct ob_job *job)
     job->optim.mask = NULL;
 }
 
+/* What the rate is for the next step. */
+static double scheduled_rate(const struct ob_job *job)
+{
+    const struct ob_common *c = &job->common;
+    double lr = c->lr * job->lr_factor;
+
+    if (c->schedule == OB_COSINE_EPOCH)
+        return ob_schedule_at(&job->schedule, lr, job->epoch, c->epochs);
+    return ob_schedule_at(&job->schedule, lr, job->step, job->n_steps);
+}
+
+int ob_job_step_beside(struct ob_job *job, struct ob_err *err)
+{
+    return ob_job_step_by(job, &job->optim, scheduled_rate(job), err);
+}
+
 int ob_job_step(struct ob_job *job, struct ob_err *err)
 {
+    OB_TRY(ob_job_step_beside(job, err));
+    job->step++;
+    return OB_OK;
+}
+
+int ob_job_step_by(struct ob_job *job, struct ob_optim *o, double lr, struct ob_err *err)
+{
     struct ob_model *m = job->model;
-    double lr = ob_schedule_at(&job->schedule, job->common.lr, job->step, job->n_steps);
 
     OB_TRY(ob_ctx_stop(job->ctx, err));
     for (size_t i = 0; job->gradients_masked && i < m->net->n_params; i++)
         job->grads[i] = job->mask[i] ? job->grads[i] : 0;
-    ob_optim_step(&job->optim, m->w.params, job->grads, lr);
+    ob_optim_step(o, m->w.params, job->grads, lr);
     ob_model_touch(m);
-    job->step++;
     job->progress.loss = job->n_seen ? job->loss_sum / (double)job->n_seen : NAN;
     job->progress.accuracy = job->n_seen ? (double)job->n_right / (double)job->n_seen : NAN;
     ob_progress(job->ctx, &job->progress);
@@ -383,6 +433,49 @@ void ob_job_reset_optimizer(struct ob_job *job)
     if (o->v)
         job->ctx->backend->fill(job->ctx, o->v, o->n, 0);
     o->n_steps = 0;
+}
+
+int ob_job_loader(struct ob_loader **out, const struct ob_job *job, const struct ob_ids *ids,
+                  int shuffle, uint32_t own, struct ob_err *err)
+{
+    return new_loader(out, job, ids, shuffle, STREAM_OWN + own, err);
+}
+
+int ob_job_choose_retain(struct ob_ids **out, const struct ob_job *job, size_t n,
+                         struct ob_err *err)
+{
+    const struct ob_ids *all = job->retain;
+    struct ob_rng r = ob_rng(job->seed, OB_RNG_CHOOSE, 0, 0);
+    uint32_t *id;
+    int rc;
+
+    OB_TRY(ob_alloc(id, all->n, err));
+    memcpy(id, all->id, all->n * sizeof(*id));
+    ob_rng_shuffle(&r, id, all->n);
+    rc = ob_ids_new(out, id, n < all->n ? n : all->n, all->limit, err);
+    ob_free(id);
+    return rc;
+}
+
+void ob_job_count_classes(size_t *count, const struct ob_job *job)
+{
+    memset(count, 0, (size_t)ob_job_n_classes(job) * sizeof(*count));
+    for (size_t i = 0; i < job->retain->n; i++)
+        count[ob_data_label(job->data, OB_TRAIN, job->retain->id[i])]++;
+}
+
+int ob_job_epoch_retain(void *state, struct ob_job *job, int e, struct ob_err *err)
+{
+    struct ob_batch retain;
+
+    (void)state;
+    (void)e;
+    while (ob_job_next_retain(job, &retain)) {
+        ob_job_zero_grad(job);
+        OB_TRY(ob_job_add_ce_grad(job, &retain, NULL, 1.0f, err));
+        OB_TRY(ob_job_step(job, err));
+    }
+    return OB_OK;
 }
 
 /* ---- what methods ask and say ---- */

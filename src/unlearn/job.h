@@ -21,7 +21,8 @@
 struct ob_common {
     int epochs, batch;
     double lr, momentum, weight_decay;
-    int augment, schedule, optimizer; /* index into the choices; augment is an enum ob_augment */
+    /* indices into the choices: enum ob_augment, enum ob_common_schedule, enum ob_optim_kind */
+    int augment, schedule, optimizer;
 };
 enum { OB_COMMON_SGD, OB_COMMON_ADAM, OB_COMMON_ADAMW };
 #define OB_COMMON_CHOICE(field, what, list, def_choice)                                            \
@@ -29,11 +30,22 @@ enum { OB_COMMON_SGD, OB_COMMON_ADAM, OB_COMMON_ADAMW };
         .name = #field, .help = what, .type = OB_OPT_CHOICE,                                       \
         .offset = offsetof(struct ob_common, field), .choices = list, .def = def_choice            \
     }
+enum ob_common_schedule { OB_CONSTANT, OB_LINEAR, OB_COSINE, OB_COSINE_EPOCH };
 #define OB_COMMON(def_epochs, range_epochs, def_lr, range_lr)                                      \
     OB_COMMON_AS(def_epochs, range_epochs, def_lr, range_lr, 256, 5e-4, OB_COMMON_SGD)
 /* With the method's own batch, weight decay and optimiser. */
 #define OB_COMMON_AS(def_epochs, range_epochs, def_lr, range_lr, def_batch, def_decay,             \
                      def_optimizer)                                                                \
+    OB_COMMON_OF(def_epochs, range_epochs, def_lr, range_lr, def_batch, 0.9, def_decay,            \
+                 OB_CONSTANT, def_optimizer)
+/* And its schedule. */
+#define OB_COMMON_WITH(def_epochs, range_epochs, def_lr, range_lr, def_batch, def_decay,           \
+                       def_optimizer, def_schedule)                                                \
+    OB_COMMON_OF(def_epochs, range_epochs, def_lr, range_lr, def_batch, 0.9, def_decay,            \
+                 def_schedule, def_optimizer)
+/* With its own momentum and schedule, too. */
+#define OB_COMMON_OF(def_epochs, range_epochs, def_lr, range_lr, def_batch, def_momentum,          \
+                     def_decay, def_schedule, def_optimizer)                                       \
     { .name = "epochs",                                                                            \
       .help = "passes",                                                                            \
       .type = OB_OPT_INT,                                                                          \
@@ -60,7 +72,7 @@ enum { OB_COMMON_SGD, OB_COMMON_ADAM, OB_COMMON_ADAMW };
           .help = "momentum of sgd",                                                               \
           .type = OB_OPT_FLOAT,                                                                    \
           .offset = offsetof(struct ob_common, momentum),                                          \
-          .def = 0.9,                                                                              \
+          .def = def_momentum,                                                                     \
           .max = 0.999999 },                                                                       \
         { .name = "weight-decay",                                                                  \
           .help = "pull of all weights towards 0",                                                 \
@@ -69,8 +81,10 @@ enum { OB_COMMON_SGD, OB_COMMON_ADAM, OB_COMMON_ADAMW };
           .def = def_decay,                                                                        \
           .max = 1000 },                                                                           \
         OB_COMMON_CHOICE(augment, "changes of the images", "none,crop-flip", 0),                   \
-        OB_COMMON_CHOICE(schedule, "learning rate over the batches of the step, down to 0",        \
-                         "constant,linear,cosine", 0),                                             \
+        OB_COMMON_CHOICE(schedule,                                                                 \
+                         "learning rate over the batches (cosine-epoch: epochs) of the step, "     \
+                         "down to 0",                                                              \
+                         "constant,linear,cosine,cosine-epoch", def_schedule),                     \
         OB_COMMON_CHOICE(optimizer, "how weights follow gradients", "sgd,adam,adamw",              \
                          def_optimizer),                                                           \
     {                                                                                              \
@@ -86,13 +100,14 @@ struct ob_job {
     const struct ob_split *split;
     const struct ob_ids *forget, *retain;
     struct ob_common common;
-    uint64_t seed; /* of this step */
-    enum ob_mode
-        mode; /* of the forward passes that are trained on; train mode, if begin() sets no other */
-    uint8_t *mask; /* OB_NEED_MASK; n_params bytes */
+    uint64_t seed;     /* of this step */
+    enum ob_mode mode; /* of batch-norm where gradients are taken; begin() may change it */
+    double lr_factor;  /* on the scheduled rate; 1 at the start of each epoch */
+    uint8_t *mask;     /* OB_NEED_MASK; n_params bytes */
     struct ob_cost cost;
     struct ob_progress progress;
     char report[OB_REPORT_ROOM];
+    char notes[OB_NOTES_ROOM]; /* see ob_job_note() */
 
     /* private to job.c */
     struct ob_exec *exec, *teacher_exec;
@@ -105,6 +120,7 @@ struct ob_job {
     float *grads, *dlogits, *teacher_logits, *target;
     float *dx, *moved; /* OB_NEED_IMAGES: a batch of images each */
     int32_t *labels;
+    int64_t rounds;        /* passes that ob_job_next_retain_on() began */
     int64_t step, n_steps; /* for the schedule: batches of this run */
     int epoch;
     double loss_sum; /* sums over this epoch's training batches */
@@ -138,6 +154,10 @@ void obi_job_narrow(struct ob_job *job);
 /* ---- for methods ---- */
 
 bool ob_job_next_retain(struct ob_job *job, struct ob_batch *b);
+/* From its start again, in the same order: where that is shorter than what it goes beside. */
+void ob_job_wrap_retain(struct ob_job *job, struct ob_batch *b);
+/* Goes on for ever, each pass over the retain set in a new order: for what comes before the epochs. */
+void ob_job_next_retain_on(struct ob_job *job, struct ob_batch *b);
 bool ob_job_next_forget_once(struct ob_job *job, struct ob_batch *b);
 void ob_job_next_forget(struct ob_job *job, struct ob_batch *b);
 /* Forget and retain set together, shuffled as one. */
@@ -160,6 +180,11 @@ int ob_job_add_ascent_grad(struct ob_job *job, const struct ob_batch *b, float s
         .help = "cross entropy beyond which an example is pushed no further; 0: none",             \
         .type = OB_OPT_FLOAT, .offset = offsetof(type_of_state, field), .max = 1e6                 \
     }
+/* The parts of which the above are made, for other losses. forward: in job->mode; the logits stand
+ * in job->exec->logits and job->dlogits is zero. backward: adds the gradient of what then stands in
+ * job->dlogits; `loss`, `n_right`: for progress, of that batch. */
+int ob_job_forward(struct ob_job *job, const struct ob_batch *b, struct ob_err *err);
+void ob_job_backward(struct ob_job *job, const struct ob_batch *b, double loss, int n_right);
 
 /* job_teacher.c, for methods with OB_NEED_TEACHER. Logits of a frozen model on a batch, eval mode:
  * b->n x n_classes floats, valid until the next call. */
@@ -208,6 +233,8 @@ void ob_job_add_l1_grad(struct ob_job *job, float alpha); /* alpha * sign(params
 /* Of weight * |params - from|^2. */
 void ob_job_add_distance_grad(struct ob_job *job, const float *from, float weight);
 int ob_job_step(struct ob_job *job, struct ob_err *err); /* optimiser, schedule, stop flag */
+/* The same at the same place of the schedule: a second step of one iteration. */
+int ob_job_step_beside(struct ob_job *job, struct ob_err *err);
 /* From here on the mask holds gradients back, but neither weight decay nor momentum. */
 void ob_job_mask_gradients(struct ob_job *job);
 /* What the method has to say of its run, a JSON object; stands in the step's result. Too long a text
@@ -215,6 +242,18 @@ void ob_job_mask_gradients(struct ob_job *job);
 void ob_job_report(struct ob_job *job, const char *json);
 /* The largest batch that can come: executables, labels and moved images are made for it. */
 int ob_job_most_examples(const struct ob_job *job);
+/* A step of another optimiser with its own rate, outside the schedule. */
+int ob_job_step_by(struct ob_job *job, struct ob_optim *o, double lr, struct ob_err *err);
+/* A loader of the method's own, to be started and freed; `own` 0, 1, ...: they shuffle apart. */
+int ob_job_loader(struct ob_loader **out, const struct ob_job *job, const struct ob_ids *ids,
+                  int shuffle, uint32_t own, struct ob_err *err);
+/* `n` of the retain set by lot (all, where there are fewer); the caller's. */
+int ob_job_choose_retain(struct ob_ids **out, const struct ob_job *job, size_t n,
+                         struct ob_err *err);
+/* How many of the retain set bear each label: n_classes numbers. */
+void ob_job_count_classes(size_t *count, const struct ob_job *job);
+/* One pass of CE over the retain set: the epoch() of methods that repair by it. */
+int ob_job_epoch_retain(void *state, struct ob_job *job, int e, struct ob_err *err);
 int ob_job_n_classes(const struct ob_job *job);
 /* In begin(): from here on the retain set is floor(share |R|) of its examples, drawn once. At least
  * one stays. */
@@ -255,5 +294,37 @@ int ob_job_forget_gradient(struct ob_job *job, const struct ob_model *at, float 
  * takes a step of sgd along each of them. */
 int ob_job_ascent_gradient(struct ob_job *job, const struct ob_model *at, float *out,
                            struct ob_err *err);
+
+/* ---- job_cost.c: what a step will take, of an unopened job ---- */
+
+size_t ob_job_batches(const struct ob_job *job, const struct ob_ids *ids); /* in one pass */
+/* For .cost: the epochs are passes over the retain set, the forget set, both. */
+void ob_job_cost_retain(const void *state, const struct ob_job *job, struct ob_cost *out);
+void ob_job_cost_forget(const void *state, const struct ob_job *job, struct ob_cost *out);
+void ob_job_cost_both(const void *state, const struct ob_job *job, struct ob_cost *out);
+/* Images of the first n_batches batches that go round and round within one epoch. */
+uint64_t ob_job_round_images(const struct ob_job *job, const struct ob_ids *ids, size_t n_batches);
+
+/* ---- job_noise.c ---- */
+
+/* x_i += sigma N(0, 1), n floats; each `draw` of a step is another one. */
+void ob_job_add_noise(const struct ob_job *job, float *x, size_t n, uint32_t draw, double sigma);
+
+/* ---- job_average.c: to = (a + b) / 2, parameters and buffers; counts stay. Touches `to`. ---- */
+void ob_job_average(const struct ob_job *job, struct ob_model *to, const struct ob_model *a,
+                    const struct ob_model *b);
+
+/* ---- job_clip.c: x = x min(1, most / |x|), n floats. Returns |x| as it was. ---- */
+double ob_job_clip(const struct ob_job *job, float *x, size_t n, double most);
+
+/* ---- job_batchnorm.c ---- */
+
+bool ob_job_has_batchnorm(const struct ob_model *m);
+/* Forgets all running statistics and puts means over the retain set's batches in their place, from
+ * one pass that moves no weight; needs the job's executable. Without batch-norm nothing happens. */
+int ob_job_estimate_batchnorm(struct ob_job *job, struct ob_err *err);
+
+/* ---- job_note.c: a line of what was found out or assumed, told with the result ---- */
+void ob_job_note(struct ob_job *job, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -6,8 +6,10 @@
 static int own_batch(const struct ob_job *job, const void *state)
 {
     int batch = job->method->batch(state, job->model);
+    size_t forget = job->method->needs & OB_NEED_FORGET ? job->forget->n : 0;
+    size_t most = job->retain->n + forget;
 
-    return (size_t)batch < job->retain->n ? batch : (int)job->retain->n;
+    return (size_t)batch < most ? batch : (int)most;
 }
 
 static int add_job(struct ob_memory *need, const struct ob_job *job, const struct ob_net *net,

@@ -19,19 +19,15 @@ int ob_job_teach(const float **logits, struct ob_job *job, const struct ob_model
 int ob_job_add_kl_grad(struct ob_job *job, const struct ob_batch *b, float ce, float kl,
                        float temperature, struct ob_err *err)
 {
-    struct ob_model *m = job->model;
-    int c = m->net->n_classes, n_right;
-    size_t bytes = (size_t)b->n * (size_t)c * sizeof(float);
+    int c = ob_job_n_classes(job), n_right;
     const float *teacher;
     double loss;
 
     OB_TRY(ob_job_teach(&teacher, job, job->teacher, b, err));
-    OB_TRY(ob_exec_forward(job->exec, &m->w, b->x, b->n, job->mode, err));
-    memset(job->dlogits, 0, bytes);
+    OB_TRY(ob_job_forward(job, b, err));
     loss = ob_loss_ce(job->dlogits, job->exec->logits, b->y, b->n, c, ce, &n_right);
     ob_loss_kl(job->dlogits, job->exec->logits, teacher, b->n, c, temperature, kl);
-    ob_exec_backward(job->exec, &m->w, job->dlogits, job->grads, NULL);
-    obi_job_count(job, b->n, loss, n_right);
+    ob_job_backward(job, b, loss, n_right);
     return OB_OK;
 }
 
@@ -55,16 +51,13 @@ void ob_job_target_softmax(struct ob_job *job, int i, const float *logits)
 int ob_job_add_target_grad(struct ob_job *job, const struct ob_batch *b, float scale,
                            struct ob_err *err)
 {
-    struct ob_model *m = job->model;
-    int c = m->net->n_classes, n_right;
+    int c = ob_job_n_classes(job), n_right;
     double loss;
 
-    OB_TRY(ob_exec_forward(job->exec, &m->w, b->x, b->n, job->mode, err));
-    memset(job->dlogits, 0, (size_t)b->n * (size_t)c * sizeof(float));
+    OB_TRY(ob_job_forward(job, b, err));
     loss = ob_loss_ce(NULL, job->exec->logits, b->y, b->n, c, 1, &n_right);
     ob_loss_soft(job->dlogits, job->exec->logits, job->target, b->n, c, scale);
-    ob_exec_backward(job->exec, &m->w, job->dlogits, job->grads, NULL);
-    obi_job_count(job, b->n, loss, n_right);
+    ob_job_backward(job, b, loss, n_right);
     return OB_OK;
 }
 

@@ -54,10 +54,11 @@ static json_t *number_or_null(double x)
 
 static char *result_text(const struct ob_step_result *r)
 {
-    json_t *o = json_pack(
-        "{s:I,s:I,s:o,s:o,s:s,s:s}", "images", (json_int_t)r->cost.images, "images_forward",
-        (json_int_t)r->cost.images_forward, "loss", number_or_null(r->cost.loss), "accuracy",
-        number_or_null(r->cost.accuracy), "settings", r->settings, "report", r->report);
+    json_t *o = json_pack("{s:I,s:I,s:o,s:o,s:s,s:s,s:s}", "images", (json_int_t)r->cost.images,
+                          "images_forward", (json_int_t)r->cost.images_forward, "loss",
+                          number_or_null(r->cost.loss), "accuracy",
+                          number_or_null(r->cost.accuracy), "settings", r->settings, "report",
+                          r->report, "notes", r->notes);
     char *text = o ? json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17)) : NULL;
 
     json_decref(o);
@@ -103,10 +104,10 @@ static int read_result(struct ob_step_result *r, const char *text, const char *p
 {
     json_t *o = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
     json_int_t images, forward;
-    const char *settings;
+    const char *settings, *notes = "";
 
-    if (!o || json_unpack(o, "{s:I,s:I,s:s}", "images", &images, "images_forward", &forward,
-                          "settings", &settings)) {
+    if (!o || json_unpack(o, "{s:I,s:I,s:s,s?s}", "images", &images, "images_forward", &forward,
+                          "settings", &settings, "notes", &notes)) {
         json_decref(o);
         return ob_fail(err, OB_EFORMAT, "'%s': its record of the step is damaged", path);
     }
@@ -117,6 +118,7 @@ static int read_result(struct ob_step_result *r, const char *text, const char *p
                                 .accuracy = number_of(o, "accuracy") };
     snprintf(r->settings, sizeof(r->settings), "%s", settings);
     snprintf(r->report, sizeof(r->report), "%s", text_of(o, "report"));
+    snprintf(r->notes, sizeof(r->notes), "%s", notes);
     json_decref(o);
     return OB_OK;
 }

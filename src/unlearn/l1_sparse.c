@@ -42,9 +42,12 @@ const struct ob_method ob_method_l1_sparse = {
     .cite = "Jia et al. 2023",
     .formula = "loss = CE(retain batch) + alpha_e sum |theta|\n"
                "alpha_e = alpha (1 - e / E), e = 0 ... E - 1",
+    .limits =
+        "Nothing in its loss speaks of the forget set: what goes, goes in passing. No guarantee.",
     .needs = OB_NEED_RETAIN,
     .state_size = sizeof(struct l1_sparse),
     .options = options,
     .common = common,
+    .cost = ob_job_cost_retain,
     .epoch = epoch,
 };

@@ -19,7 +19,8 @@ enum ob_need {
     OB_FROM_SCRATCH = 1 << 5, /* starts from fresh weights (retrain) */
     OB_ONE_SHOT = 1 << 6,     /* changes weights outside the epochs too */
     OB_NEED_IMAGES = 1 << 7,  /* asks for gradients with respect to images */
-    OB_EXTRA_CLASS = 1 << 8   /* trains with one class more, which goes again at the end */
+    OB_EXTRA_CLASS = 1 << 8,  /* trains with one class more, which goes again at the end */
+    OB_NEED_SHARDS = 1 << 9   /* wants a folder of shards; not run by a plan (run/sisa.h) */
 };
 
 struct ob_job;    /* see job.h */
@@ -30,6 +31,7 @@ struct ob_method {
     const char *title, *cite;
     const char *formula; /* plain text, a few lines */
     const char *differs; /* where paper and released code differ, and what we do; may be NULL */
+    const char *limits;  /* what it cannot do, in a sentence or two; may be NULL */
     unsigned needs;      /* enum ob_need */
     size_t state_size;   /* zeroed, then filled from `options` */
     const struct ob_option *options; /* own settings, ends with { 0 }; NULL: none */
@@ -41,12 +43,15 @@ struct ob_method {
     int (*check)(const void *state, const struct ob_model *m, struct ob_err *err);
     /* As check(), and for these sets: the job is not open, but has what the driver knows. */
     int (*check_job)(const void *state, const struct ob_job *job, struct ob_err *err);
-    /* Adds the memory that begin() and epoch() take beyond what the job does by itself. */
+    /* Adds the memory that begin() and epoch() take beyond what the job does by itself; of an unopened job. */
     int (*room)(const void *state, const struct ob_job *job, struct ob_memory *need,
                 struct ob_err *err);
     /* Without `common`: examples of the batches that epoch() trains on, as far as memory is concerned;
      * NULL: it trains on none. */
     int (*batch)(const void *state, const struct ob_model *m);
+    /* The images (gradients taken) and images_forward that it will count; of an unopened job. NULL: not
+     * known. May be too many where the method ends by itself. */
+    void (*cost)(const void *state, const struct ob_job *job, struct ob_cost *out);
     int (*begin)(void *state, struct ob_job *job, struct ob_err *err);
     int (*epoch)(void *state, struct ob_job *job, int e, struct ob_err *err);
     void (*end)(void *state, struct ob_job *job);
@@ -54,8 +59,20 @@ struct ob_method {
 
 extern const struct ob_method ob_method_none, ob_method_retrain, ob_method_finetune,
     ob_method_l1_sparse, ob_method_neggrad, ob_method_neggrad_plus, ob_method_scrub,
-    ob_method_random_label, ob_method_salun, ob_method_delete, ob_method_bad_teacher,
-    ob_method_scrub_r, ob_method_boundary_shrink, ob_method_boundary_expand, ob_method_lotus,
-    ob_method_unsir;
+    ob_method_random_label, ob_method_salun;
+/* with teachers, other labels, other images */
+extern const struct ob_method ob_method_delete, ob_method_bad_teacher, ob_method_scrub_r,
+    ob_method_boundary_shrink, ob_method_boundary_expand, ob_method_lotus, ob_method_unsir;
+/* on gradients at fixed weights, and on how two gradients meet */
+extern const struct ob_method ob_method_ssd, ob_method_lfssd, ob_method_assd, ob_method_influence,
+    ob_method_fisher, ob_method_sfr_on, ob_method_munba;
+/* in the space of weights */
+extern const struct ob_method ob_method_weight_distance, ob_method_weight_distortion,
+    ob_method_mode_connectivity;
+/* on layers: the challenge of NeurIPS 2023 and its like */
+extern const struct ob_method ob_method_ct, ob_method_not, ob_method_cf_k, ob_method_eu_k,
+    ob_method_msg, ob_method_cfw, ob_method_prmq, ob_method_kde, ob_method_rni, ob_method_fcs;
+/* with a guarantee */
+extern const struct ob_method ob_method_certified, ob_method_sisa;
 
 #endif

@@ -12,15 +12,37 @@ static const struct ob_method *const all[] = {
     &ob_method_neggrad,
     &ob_method_neggrad_plus,
     &ob_method_scrub,
+    &ob_method_scrub_r,
     &ob_method_random_label,
     &ob_method_salun,
+    &ob_method_influence,
+    &ob_method_fisher,
+    &ob_method_ssd,
+    &ob_method_lfssd,
+    &ob_method_assd,
+    &ob_method_sfr_on,
+    &ob_method_munba,
     &ob_method_delete,
     &ob_method_bad_teacher,
-    &ob_method_scrub_r,
+    &ob_method_lotus,
     &ob_method_boundary_shrink,
     &ob_method_boundary_expand,
-    &ob_method_lotus,
     &ob_method_unsir,
+    &ob_method_cf_k,
+    &ob_method_eu_k,
+    &ob_method_ct,
+    &ob_method_not,
+    &ob_method_msg,
+    &ob_method_cfw,
+    &ob_method_prmq,
+    &ob_method_kde,
+    &ob_method_rni,
+    &ob_method_fcs,
+    &ob_method_weight_distance,
+    &ob_method_weight_distortion,
+    &ob_method_mode_connectivity,
+    &ob_method_certified,
+    &ob_method_sisa,
 };
 #define N_METHODS (sizeof(all) / sizeof(all[0]))
 
@@ -61,6 +83,8 @@ static const char *needs_text(unsigned needs)
         "teacher", "retain, teacher", "forget, teacher", "retain, forget, teacher"
     };
 
+    if (needs & OB_NEED_SHARDS)
+        return "retain, shards";
     return text[needs & (OB_NEED_RETAIN | OB_NEED_FORGET | OB_NEED_TEACHER)];
 }
 
@@ -80,7 +104,10 @@ void ob_method_info(const struct ob_method *m, struct ob_method_info *out)
                                     .cite = m->cite,
                                     .formula = m->formula,
                                     .differs = m->differs,
+                                    .limits = m->limits,
                                     .needs = needs_text(m->needs),
+                                    .exact = (m->needs & OB_FROM_SCRATCH) != 0,
+                                    .n_own = n_rows(m->options),
                                     .n_options = n_rows(m->options) + n_rows(m->common) };
 }
 

@@ -40,9 +40,12 @@ const struct ob_method ob_method_neggrad = {
                "Neither has a ceiling: the loss falls without end, and too large a rate or too\n"
                "many epochs ruin the model. ceiling=X, ours, lets go of an example once its cross\n"
                "entropy is above X; log(number of classes) is that of a guess.",
+    .limits = "Its loss has no lower end and nothing holds the retain set: it must end in time. No "
+              "guarantee.",
     .needs = OB_NEED_FORGET,
     .state_size = sizeof(struct neggrad),
     .options = options,
     .common = common,
+    .cost = ob_job_cost_forget,
     .epoch = epoch,
 };

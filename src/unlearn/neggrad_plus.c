@@ -96,6 +96,14 @@ static void end(void *state, struct ob_job *job)
     s->start = NULL;
 }
 
+static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+{
+    uint64_t forget = ob_job_round_images(job, job->forget, ob_job_batches(job, job->retain));
+
+    (void)state;
+    out->images = (uint64_t)job->common.epochs * (job->retain->n + forget);
+}
+
 const struct ob_method ob_method_neggrad_plus = {
     .name = "neggrad-plus",
     .title = "NegGrad+",
@@ -107,11 +115,13 @@ const struct ob_method ob_method_neggrad_plus = {
         "Zhao et al. 2024 call alpha beta. The loss has no lower end: small alpha diverges,\n"
         "in their code as here, unless a ceiling (ours) is set. Cadet et al. 2024 keep close\n"
         "to the start and leave batch-norm alone: alpha=0.95:proximal=X:batchnorm=frozen.",
+    .limits = "It must end in time: past some point both sets suffer. No guarantee.",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET,
     .state_size = sizeof(struct neggrad_plus),
     .options = options,
     .common = common,
     .room = room,
+    .cost = cost,
     .begin = begin,
     .epoch = epoch,
     .end = end,

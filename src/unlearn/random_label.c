@@ -47,10 +47,13 @@ const struct ob_method ob_method_random_label = {
                "with true labels on other data; here they are drawn on every data set.\n"
                "There as here a draw may hit the true class, once in as many draws as there are\n"
                "classes; other code never does: labels=wrong.",
+    .limits = "It aims at random answers, not at those of a model that never saw the examples. No "
+              "guarantee.",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET,
     .state_size = sizeof(struct random_label),
     .options = options,
     .check = check,
     .common = common,
+    .cost = ob_job_cost_both,
     .epoch = epoch,
 };

@@ -143,16 +143,26 @@ static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
     return ob_train(&job->cost, job->model, job->data, job->split, job->retain, &o, err);
 }
 
+static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+{
+    struct ob_recipe r;
+
+    if (!resolve(&r, state, job->model, NULL))
+        out->images = (uint64_t)r.epochs * job->retain->n;
+}
+
 const struct ob_method ob_method_retrain = {
     .name = "retrain",
     .title = "retrain from scratch",
     .cite = "Zhao et al. 2024",
     .formula = "theta' = train(retain set) from fresh weights, by the model's own recipe and seed",
+    .limits = "It is no cheaper than a training on the retain set.",
     .needs = OB_NEED_RETAIN | OB_FROM_SCRATCH,
     .state_size = sizeof(struct retrain),
     .options = options,
     .check = check,
     .batch = batch,
+    .cost = cost,
     .begin = begin,
     .epoch = epoch,
 };

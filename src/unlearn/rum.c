@@ -105,31 +105,57 @@ out:
     return rc;
 }
 
+/* The job of step i before it is opened, and the state of its method. */
+static int unopened(const struct rum *r, size_t i, struct ob_job *job, void **state,
+                    struct ob_err *err)
+{
+    const struct ob_plan_step *s = &r->p->step[i];
+
+    *job = (struct ob_job){ .method = s->method,
+                            .ctx = r->ctx,
+                            .model = r->m,
+                            .data = r->d,
+                            .split = r->split,
+                            .forget = s->forget,
+                            .retain = s->retain };
+    return read_settings(r, i, &job->common, state, err);
+}
+
 /* What a method says of the step's sets. The steps come one after the other, so each of them must fit,
  * beside copies of the model. */
 static int check_jobs(struct rum *r, size_t n_models, struct ob_err *err)
 {
     for (size_t i = 0; i < r->p->n; i++) {
-        const struct ob_plan_step *s = &r->p->step[i];
-        struct ob_job job = { .method = s->method,
-                              .ctx = r->ctx,
-                              .model = r->m,
-                              .data = r->d,
-                              .split = r->split,
-                              .forget = s->forget,
-                              .retain = s->retain };
+        struct ob_job job;
         void *state;
         int rc = OB_OK;
 
-        OB_TRY(read_settings(r, i, &job.common, &state, err));
-        if (s->method->check_job)
-            rc = s->method->check_job(state, &job, err);
+        OB_TRY(unopened(r, i, &job, &state, err));
+        if (job.method->check_job)
+            rc = job.method->check_job(state, &job, err);
         if (!rc)
             rc = ob_job_check_room(&job, state, n_models, err);
         ob_free(state);
         if (rc)
-            ob_err_prefix(err, "step %zu ('%s'): ", i + 1, s->name);
+            ob_err_prefix(err, "step %zu ('%s'): ", i + 1, r->p->step[i].name);
         OB_TRY(rc);
+    }
+    return OB_OK;
+}
+
+/* What each step would take; those that do not say are left out. */
+static int predict(struct rum *r, struct ob_err *err)
+{
+    for (size_t i = 0; i < r->p->n; i++) {
+        struct ob_job job;
+        void *state;
+
+        if (!r->p->step[i].method->cost)
+            continue;
+        OB_TRY(unopened(r, i, &job, &state, err));
+        job.method->cost(state, &job, &r->result[i].cost);
+        r->result[i].predicted = 1;
+        ob_free(state);
     }
     return OB_OK;
 }
@@ -138,6 +164,7 @@ static int prepare(struct rum *r, struct ob_err *err)
 {
     bool first = false;
 
+    OB_TRY(ob_model_check_single(r->m, err));
     r->keep.folder = r->o.keep_steps;
     r->keep.plan = r->p;
     r->keep.data = r->d;
@@ -178,7 +205,7 @@ static int run_epochs(const struct ob_method *m, void *state, struct ob_job *job
             rc = m->epoch(state, job, e, err);
         if (!rc)
             rc = ob_job_end_epoch(job, err);
-        if (rc == OB_EDIVERGED)
+        if (rc == OB_EDIVERGED && m->common)
             ob_err_prefix(err, "epoch %d (a smaller lr may help): ", e + 1);
         OB_TRY(rc);
     }
@@ -247,6 +274,7 @@ static int run_step(struct rum *r, size_t i, struct ob_err *err)
     rc = run_method(r, i, &job, state, err);
     ob_job_close(&job);
     memcpy(r->result[i].report, job.report, sizeof(job.report));
+    memcpy(r->result[i].notes, job.notes, sizeof(job.notes));
     r->result[i].cost = job.cost;
     r->result[i].cost.seconds = ob_now() - start;
 out:
@@ -375,6 +403,10 @@ int ob_rum(struct ob_step_result *result, struct ob_cost *total, struct ob_model
     r.result = result ? result : own;
     memset(r.result, 0, p->n * sizeof(*r.result));
     OB_GO(prepare(&r, err));
+    if (r.o.dry_run) {
+        rc = predict(&r, err);
+        goto out;
+    }
     OB_GO(run_steps(&r, err));
     OB_GO(record(&r, err));
 out:

@@ -8,11 +8,11 @@
  * model; measuring it moves nothing. variant=released does what the code of 2024 does instead.
  */
 #include <math.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "run/memory.h"
 #include "unlearn/job.h"
+#include "unlearn/magnitude.h"
 
 enum { MASK_AT_STEP, MASK_AT_ORIGINAL };
 enum { VARIANT_PAPER, VARIANT_RELEASED };
@@ -46,62 +46,6 @@ static const struct ob_option options[] = { { .name = "share",
                                             { 0 } };
 static const struct ob_option common[] = { OB_COMMON(10, "5 to 10", 0.1, "0.005 to 0.1") };
 
-/* Bits of |x|: they order as the numbers do. */
-static uint32_t magnitude(float x)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &x, sizeof(bits));
-    return bits & 0x7fffffff;
-}
-
-/* What is marked: the k largest |g|, or, their order turned round, the k smallest. */
-enum { LARGEST = 0, SMALLEST = 0x7fffffff };
-
-/* The largest half-word h with at least `k` numbers whose half-word is h or more, among those
- * that have `prefix` before it; *above: how many have more than h. */
-static uint32_t find_half(size_t *above, size_t *count, const float *g, size_t n, int shift,
-                          uint32_t prefix, size_t k, uint32_t turn)
-{
-    uint32_t h = 0xffff;
-
-    memset(count, 0, 65536 * sizeof(*count));
-    for (size_t i = 0; i < n; i++) {
-        uint32_t x = magnitude(g[i]) ^ turn;
-
-        if (shift || x >> 16 == prefix)
-            count[x >> shift & 0xffff]++;
-    }
-    *above = 0;
-    while (h && *above + count[h] < k)
-        *above += count[h--];
-    return h;
-}
-
-/* Ones where |g| is among the k largest or smallest; ties to the lower index. */
-static int mark(uint8_t *mask, const float *g, size_t n, size_t k, uint32_t turn,
-                struct ob_err *err)
-{
-    size_t *count, above, more;
-    uint32_t high, threshold;
-
-    memset(mask, 0, n);
-    if (!k)
-        return OB_OK;
-    OB_TRY(ob_alloc(count, 65536, err));
-    high = find_half(&above, count, g, n, 16, 0, k, turn);
-    threshold = high << 16 | find_half(&more, count, g, n, 0, high, k - above, turn);
-    ob_free(count);
-    k -= above + more; /* so many that equal the threshold */
-    for (size_t i = 0; i < n; i++) {
-        uint32_t x = magnitude(g[i]) ^ turn;
-
-        mask[i] = x > threshold || (x == threshold && k > 0);
-        k -= x == threshold && k > 0;
-    }
-    return OB_OK;
-}
-
 static int check(const void *state, const struct ob_model *m, struct ob_err *err)
 {
     const struct salun *s = state;
@@ -132,11 +76,11 @@ static int begin(void *state, struct ob_job *job, struct ob_err *err)
     OB_TRY(ob_block_new(&g, n, err));
     if (s->variant == VARIANT_RELEASED) {
         OB_GO(ob_job_ascent_gradient(job, at, g, err));
-        OB_GO(mark(job->mask, g, n, k, SMALLEST, err));
+        OB_GO(ob_magnitude_mark(job->mask, g, n, k, OB_SMALLEST, err));
         ob_job_mask_gradients(job);
     } else {
         OB_GO(ob_job_forget_gradient(job, at, g, err));
-        OB_GO(mark(job->mask, g, n, k, LARGEST, err));
+        OB_GO(ob_magnitude_mark(job->mask, g, n, k, OB_LARGEST, err));
     }
 out:
     ob_free(g);
@@ -156,6 +100,12 @@ static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
     return OB_OK;
 }
 
+static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+{
+    ob_job_cost_both(state, job, out);
+    out->images += job->forget->n; /* for the mask */
+}
+
 const struct ob_method ob_method_salun = {
     .name = "salun",
     .title = "SalUn, saliency-masked random labels",
@@ -170,12 +120,15 @@ const struct ob_method ob_method_salun = {
                "lets weight decay and momentum move masked weights: variant=released with\n"
                "mask-at=original. By default: the largest, nothing moves, at the step's model,\n"
                "masked weights stay. There labels are random on CIFAR-10 only.",
+    .limits = "It aims at random answers, not at those of a model that never saw the examples. No "
+              "guarantee.",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_NEED_MASK | OB_NEED_FIRST,
     .state_size = sizeof(struct salun),
     .options = options,
     .common = common,
     .check = check,
     .room = room,
+    .cost = cost,
     .begin = begin,
     .epoch = epoch,
 };

@@ -49,6 +49,15 @@ int ob_scrub_epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
     return OB_OK;
 }
 
+static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+{
+    int up = n_max_steps(state), epochs = job->common.epochs;
+
+    out->images = (uint64_t)(up < epochs ? up : epochs) * job->forget->n +
+                  (uint64_t)epochs * job->retain->n;
+    out->images_forward = out->images;
+}
+
 const struct ob_method ob_method_scrub = {
     .name = "scrub",
     .title = "SCRUB",
@@ -61,10 +70,12 @@ const struct ob_method ob_method_scrub = {
                "makes one epoch of ascent more (variant=released); by default msteps is their\n"
                "number, as in the paper's own code. Our beta is called alpha there. No learning\n"
                "rate decay; the rewind is a method of its own, scrub-r.",
+    .limits = "How many epochs go up decides between too little and too much. No guarantee.",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_NEED_TEACHER,
     .state_size = sizeof(struct ob_scrub),
     .options = options,
     .common = common,
+    .cost = cost,
     .begin = ob_scrub_begin,
     .epoch = ob_scrub_epoch,
 };

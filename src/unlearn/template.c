@@ -65,6 +65,7 @@ const struct ob_method ob_method_template = {
     .cite = "Author et al. 2026",
     .formula = "loss = strength CE(retain batch)",
     .differs = "where the paper and its released code differ, and what is done here; or NULL",
+    .limits = "what it cannot do; or NULL",
     .needs = OB_NEED_RETAIN,
     .state_size = sizeof(struct yours),
     .options = options,

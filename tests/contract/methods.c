@@ -3,6 +3,16 @@
 
 #include <math.h>
 
+/* What a plan runs: all but those that work on a folder of shards (tests/unit/u_sisa.c). */
+static const struct ob_method *planned_at(size_t *i)
+{
+    const struct ob_method *m = ob_method_at(*i);
+
+    while (m && m->needs & OB_NEED_SHARDS)
+        m = ob_method_at(++*i);
+    return m;
+}
+
 /* A few epochs of several batches. */
 static const char *with_epochs(const struct ob_method *m, char out[200], int epochs)
 {
@@ -19,26 +29,6 @@ static const char *with_epochs(const struct ob_method *m, char out[200], int epo
 static const char *quick(const struct ob_method *m, char out[200])
 {
     return with_epochs(m, out, 2);
-}
-
-/* unsir forgets whole classes only. */
-static const struct ob_ids *forget_for(const struct world *w, const char *spec)
-{
-    return strncmp(spec, "unsir", 5) ? w->forget : w->of_class;
-}
-
-static int run(struct world *w, struct ob_model *m, const char *spec, uint64_t seed,
-               struct ob_step_result *result, struct ob_err *why)
-{
-    struct ob_rum_opts o = OB_RUM_OPTS_INIT;
-    struct ob_plan *p;
-    int rc;
-
-    must(ob_plan_single(&p, w->data, m, ob_split_train(w->split), forget_for(w, spec), spec, err));
-    o.seed = seed;
-    rc = ob_rum(result, NULL, m, w->data, w->split, p, &o, why);
-    ob_plan_free(p);
-    return rc;
 }
 
 static void digest_after(struct world *w, char hex[65], const char *spec, uint64_t seed)
@@ -61,7 +51,7 @@ static void test_same_bytes(void **state)
 
     (void)state;
     begin(&w, 1);
-    for (size_t i = 0; (m = ob_method_at(i)); i++) {
+    for (size_t i = 0; (m = planned_at(&i)); i++) {
         assert_true(i < 64);
         digest_after(&w, a[i], with_epochs(m, spec, 1), 5);
         digest_after(&w, b, spec, 5);
@@ -73,7 +63,7 @@ static void test_same_bytes(void **state)
     for (size_t k = 0; k < 2; k++) {
         begin_trained(&other, threads[k], 0);
         ob_model_copy_weights(other.start, w.start);
-        for (size_t i = 0; (m = ob_method_at(i)); i++) {
+        for (size_t i = 0; (m = planned_at(&i)); i++) {
             digest_after(&other, b, with_epochs(m, spec, 1), 5);
             if (strcmp(a[i], b))
                 fail_msg("%s: other bytes with %d threads", m->name, threads[k]);
@@ -92,7 +82,7 @@ static void test_zero_epochs(void **state)
     (void)state;
     begin(&w, 1);
     must(ob_model_digest(w.start, a, err));
-    for (size_t i = 0; (m = ob_method_at(i)); i++) {
+    for (size_t i = 0; (m = planned_at(&i)); i++) {
         if (m->needs & (OB_ONE_SHOT | OB_FROM_SCRATCH))
             continue;
         snprintf(spec, sizeof(spec), "%s%s", m->name, m->common ? ":epochs=0" : "");
@@ -121,7 +111,7 @@ static void test_ranges(void **state)
 
     (void)state;
     begin(&w, 1);
-    for (size_t i = 0; (m = ob_method_at(i)); i++) {
+    for (size_t i = 0; (m = planned_at(&i)); i++) {
         for (size_t k = 0; (o = ob_method_option(m, k)); k++) {
             if (o->type == OB_OPT_TEXT)
                 continue;
@@ -143,7 +133,7 @@ static void test_stop(void **state)
     (void)state;
     begin(&w, 1);
     must(ob_model_digest(w.start, a, err));
-    for (size_t i = 0; (m = ob_method_at(i)); i++) {
+    for (size_t i = 0; (m = planned_at(&i)); i++) {
         int questions;
 
         w.asked = 0;
@@ -174,7 +164,7 @@ static void test_diverges(void **state)
 
     (void)state;
     begin(&w, 1);
-    for (size_t i = 0; (m = ob_method_at(i)); i++) {
+    for (size_t i = 0; (m = planned_at(&i)); i++) {
         struct ob_model *c = copy(&w);
 
         if (m != &ob_method_retrain) {
@@ -183,7 +173,7 @@ static void test_diverges(void **state)
             must_fail(run(&w, c, quick(m, spec), 5, NULL, err), OB_EDIVERGED, m->name);
             ob_model_copy_weights(c, w.start);
         }
-        if (m->epoch) {
+        if (m->common || m == &ob_method_retrain) {
             char a[65], b[65];
 
             snprintf(spec, sizeof(spec), "%s:epochs=20:batch=16:lr=1e6:optimizer=sgd", m->name);
@@ -266,7 +256,7 @@ static void test_end_once(void **state)
 
     (void)state;
     begin(&w, 1);
-    for (size_t i = 0; (m = ob_method_at(i)); i++) {
+    for (size_t i = 0; (m = planned_at(&i)); i++) {
         int epochs = m->common ? 2 : 1;
 
         assert_int_equal(run_counted(&w, m, 0, 0, 0), OB_OK);
@@ -294,23 +284,6 @@ static void test_end_once(void **state)
 }
 
 /* ---- what each promises ---- */
-
-static double loss_on(const struct world *w, const struct ob_model *m, const struct ob_ids *ids)
-{
-    int c = ob_model_n_classes(m), *y;
-    float *logits;
-    double loss;
-
-    must(ob_alloc(logits, ids->n * (size_t)c, err));
-    must(ob_alloc(y, ids->n, err));
-    must(ob_predict(logits, NULL, m, w->data, OB_TRAIN, ids, err));
-    for (size_t i = 0; i < ids->n; i++)
-        y[i] = ob_data_label(w->data, OB_TRAIN, ids->id[i]);
-    loss = ob_loss_ce(NULL, logits, y, (int)ids->n, c, 1.0f, NULL);
-    ob_free(logits);
-    ob_free(y);
-    return loss;
-}
 
 static void losses_after(struct world *w, const char *spec, double *forget, double *retain,
                          double *l1)
@@ -349,6 +322,22 @@ static void test_direction(void **state)
         { "boundary-shrink:epochs=5:batch=16:lr=0.02:step=0.5", 1, 0 },
         { "boundary-expand:epochs=5:batch=16:lr=0.02", 1, 0 },
         { "lotus:epochs=5:batch=16:lr=0.01:aim=zero", 1, 0 },
+        { "ssd:alpha=1.5", 1, 0 },
+        { "ssd:alpha=1.5:importance=batch:batch=8", 1, 0 },
+        { "influence:alpha=10", 1, 0 },
+        { "influence:alpha=10:variant=released", 1, 0 },
+        { "munba:epochs=10:batch=16:lr=0.05", 1, 0 },
+        { "sfr-on:epochs=5:batch=16:every=1", 1, 0 },
+        { "ct:epochs=1:batch=16", 1, 0 },
+        { "not:epochs=1:batch=16", 1, 0 },
+        { "cf-k:epochs=5:batch=16", 0, -1 },
+        { "eu-k:epochs=1:batch=16:k=3", 1, 0 },
+        { "msg:epochs=1:batch=16:share=0.9", 1, 0 },
+        { "cfw:epochs=1:batch=16:noise=2", 1, 0 },
+        { "prmq:epochs=1:batch=16", 1, 0 },
+        { "kde:epochs=1:batch=16", 1, 0 },
+        { "rni:epochs=1:batch=16", 1, 0 },
+        { "fcs:epochs=1:batch=16:lr-uniform=0.1:lr-forget=0.01", 1, 0 },
     };
     double f0, r0, f, r, l1, without;
     struct world w;
@@ -384,6 +373,58 @@ static size_t n_unseen(const struct world *w)
     return n;
 }
 
+/* What a dry run says; `m` stays as it is. */
+static struct ob_cost predicted(struct world *w, struct ob_model *m, const char *spec)
+{
+    struct ob_rum_opts o = OB_RUM_OPTS_INIT;
+    struct ob_step_result x;
+    struct ob_plan *p;
+    char a[65], b[65];
+
+    must(ob_model_digest(m, a, err));
+    must(ob_plan_single(&p, w->data, m, ob_split_train(w->split), w->forget, spec, err));
+    o.dry_run = 1;
+    must(ob_rum(&x, NULL, m, w->data, w->split, p, &o, err));
+    ob_plan_free(p);
+    must(ob_model_digest(m, b, err));
+    assert_string_equal(a, b);
+    assert_null(ob_model_meta(m, "parent"));
+    assert_int_equal(x.predicted, 1);
+    return x.cost;
+}
+
+/* A dry run says what the run then counts, for settings that change it. */
+static void test_predictions(void **state)
+{
+    static const char *const spec[] = { "neggrad-plus:epochs=2:batch=9",
+                                        "scrub:epochs=3:msteps=1:batch=20",
+                                        "ssd:samples=7",
+                                        "influence:block=7:samples=24",
+                                        "influence:variant=released:samples=1002",
+                                        "fisher:variant=label:samples=5",
+                                        "fisher:variant=batch:batch=16",
+                                        "munba:epochs=1:batch=9",
+                                        "sfr-on:epochs=3:batch=9:every=2",
+                                        "sfr-on:epochs=1:batch=64:every=3" };
+    struct world w;
+
+    (void)state;
+    begin(&w, 1);
+    for (size_t i = 0; i < sizeof(spec) / sizeof(spec[0]); i++) {
+        struct ob_model *c = copy(&w);
+        struct ob_cost want = predicted(&w, c, spec[i]);
+        struct ob_step_result x;
+
+        must(run(&w, c, spec[i], 5, &x, err));
+        if (x.cost.images != want.images || x.cost.images_forward != want.images_forward)
+            fail_msg("%s: %llu + %llu images, not %llu + %llu", spec[i],
+                     (unsigned long long)x.cost.images, (unsigned long long)x.cost.images_forward,
+                     (unsigned long long)want.images, (unsigned long long)want.images_forward);
+        ob_model_free(c);
+    }
+    end(&w);
+}
+
 static void test_costs(void **state)
 {
     struct ob_step_result x;
@@ -396,18 +437,34 @@ static void test_costs(void **state)
     s = w.forget->n;
     n = ob_split_train(w.split)->n;
     batches = (n - s + 19) / 20; /* the forget set's batches have 20 and 1 */
-    for (size_t i = 0; (m = ob_method_at(i)); i++) {
+    for (size_t i = 0; (m = planned_at(&i)); i++) {
         struct ob_model *c = copy(&w);
         uint64_t images = 0, forward = 0;
         char spec[200];
 
+        if (m->cost) {
+            struct ob_cost p = predicted(&w, c, quick(m, spec));
+
+            images = p.images;
+            forward = p.images_forward;
+        }
         must(run(&w, c, quick(m, spec), 5, &x, err));
-        if (m == &ob_method_finetune || m == &ob_method_l1_sparse || m == &ob_method_retrain)
+        if (m->cost && (x.cost.images != images || x.cost.images_forward != forward))
+            fail_msg("%s: predicted %llu + %llu images", m->name, (unsigned long long)images,
+                     (unsigned long long)forward);
+        images = forward = 0;
+        if (!(m->needs & (OB_NEED_FORGET | OB_NEED_TEACHER | OB_NEED_SHARDS)) &&
+            m->needs & OB_NEED_RETAIN && m != &ob_method_fisher && m != &ob_method_certified)
             images = 2 * (n - s);
         else if (m == &ob_method_neggrad)
             images = 2 * s;
         else if (m == &ob_method_neggrad_plus)
             images = 2 * (n - s + batches / 2 * s + batches % 2 * 20);
+        else if (m == &ob_method_certified) {
+            images = 2 * (n - s) + 10 * 20; /* 10 noisy steps by default; accuracy four times */
+            forward = 5 * (n - s);          /* and the running statistics of batch-norm */
+        } else if (m == &ob_method_mode_connectivity) /* the retain set twice */
+            images = 2 * (2 * (n - s) + batches / 2 * s + batches % 2 * 20);
         else if (m == &ob_method_scrub)
             images = forward = 2 * n;
         else if (m == &ob_method_random_label)
@@ -416,7 +473,7 @@ static void test_costs(void **state)
             images = forward = 2 * s;
         else if (m == &ob_method_bad_teacher) /* two teachers, a share of 0.3 */
             forward = 2 * (images = 2 * (s + (n - s) * 3 / 10));
-        else if (m == &ob_method_salun)
+        else if (m == &ob_method_salun || m == &ob_method_fcs)
             images = 2 * n + s;
         else if (m == &ob_method_scrub_r) /* forget errors three times, 9 examples in V_S at most */
             forward = (images = 2 * n) + 3 * s + n_unseen(&w);
@@ -428,6 +485,24 @@ static void test_costs(void **state)
             forward = (images = 2 * (s + (n - s) * 3 / 10)) + 2 * s + ob_split_val(w.split)->n;
         else if (m == &ob_method_unsir)
             images = 2 * 6 + 2 * (3 * 6 + 2 * (n - w.of_class->n));
+        else if (m == &ob_method_ssd || m == &ob_method_lfssd || m == &ob_method_assd)
+            images = n;
+        else if (m == &ob_method_influence) /* two blocks, of 32 and of the rest */
+            images = n + 2 * (n - s) + 2 * (n - s) - 32;
+        else if (m == &ob_method_fisher)
+            images = 3 * (n - s);
+        else if (m == &ob_method_munba)
+            images = 2 * n;
+        else if (m == &ob_method_sfr_on) /* ascent at iterations 0 and 5 */
+            images = n + 2 * (n - s) + 2 * 20;
+        else if (m == &ob_method_msg)
+            images = 2 * n;
+        else if (m == &ob_method_prmq) /* floor(1.2 batches) + 1 of them */
+            images = forward = n - s + 20 * (batches / 5 + 1);
+        else if (m == &ob_method_kde)
+            images = forward = 3 * ob_ids_n(ob_split_val(w.split)) + 2 * (n - s);
+        if (m == &ob_method_fcs) /* 20 of R beside each of two batches of S */
+            forward = 2 * 2 * 20;
         if (x.cost.images != images || x.cost.images_forward != forward)
             fail_msg("%s: %llu + %llu images", m->name, (unsigned long long)x.cost.images,
                      (unsigned long long)x.cost.images_forward);
@@ -671,6 +746,7 @@ int main(void)
         cmocka_unit_test(test_end_once),
         cmocka_unit_test(test_direction),
         cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_predictions),
         cmocka_unit_test(test_mask),
         cmocka_unit_test(test_mask_at),
         cmocka_unit_test(test_round_and_round),

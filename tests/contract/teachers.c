@@ -3,9 +3,9 @@
 
 #include <math.h>
 
-static int run(struct world *w, struct ob_model *m, const struct ob_split *split,
-               const struct ob_ids *forget, const char *spec, struct ob_step_result *result,
-               struct ob_err *why)
+static int run_on(struct world *w, struct ob_model *m, const struct ob_split *split,
+                  const struct ob_ids *forget, const char *spec, struct ob_step_result *result,
+                  struct ob_err *why)
 {
     const struct ob_ids *train = split ? ob_split_train(split) : ob_data_ids(w->data, OB_TRAIN);
     struct ob_rum_opts o = OB_RUM_OPTS_INIT;
@@ -82,7 +82,7 @@ static void test_rewind(void **state)
 
         m[i] = copy(&w);
         snprintf(spec, sizeof(spec), "scrub:epochs=%d:" SCRUB, i);
-        must(run(&w, m[i], w.split, w.forget, spec, NULL, err));
+        must(run_on(&w, m[i], w.split, w.forget, spec, NULL, err));
         e[i] = 1 - accuracy(&w, m[i], w.forget);
     }
     reference = 1 - accuracy(&w, m[EPOCHS], v);
@@ -97,7 +97,7 @@ static void test_rewind(void **state)
                 best = i;
         snprintf(spec, sizeof(spec), "scrub-r:epochs=%d:" SCRUB ":allow-zero=%s", EPOCHS,
                  zero ? "yes" : "no");
-        must(run(&w, c, w.split, w.forget, spec, &r, err));
+        must(run_on(&w, c, w.split, w.forget, spec, &r, err));
         print_message("%s: %s\n", backend, r.report);
         assert_int_equal(number(&r, "chosen"), best);
         assert_float_equal(number(&r, "reference"), reference, 1e-5);
@@ -123,7 +123,7 @@ static void test_no_validation(void **state)
         struct ob_model *c = copy(&w);
 
         w.asked = 0;
-        must_fail(run(&w, c, NULL, w.forget, specs[i], NULL, err), OB_EINVAL, "validation part");
+        must_fail(run_on(&w, c, NULL, w.forget, specs[i], NULL, err), OB_EINVAL, "validation part");
         assert_int_equal(w.asked, 0);
         ob_model_free(c);
     }
@@ -149,7 +149,7 @@ static void test_lotus(void **state)
     must(ob_model_digest(w.start, a, err));
 
     c = copy(&w);
-    must(run(&w, c, w.split, w.forget, "lotus:epochs=1:alpha=3", &r, err));
+    must(run_on(&w, c, w.split, w.forget, "lotus:epochs=1:alpha=3", &r, err));
     assert_float_equal(number(&r, "aim"), accuracy(&w, w.start, val), 1e-5);
     assert_float_equal(number(&r, "distance"),
                        accuracy(&w, w.start, w.forget) - accuracy(&w, w.start, val), 1e-5);
@@ -168,7 +168,7 @@ static void test_lotus(void **state)
     assert_true(n > 0);
     must(ob_ids_new(&wrong, id, n, train->limit, err));
     c = copy(&w);
-    must(run(&w, c, w.split, wrong, "lotus:aim=validation", &r, err));
+    must(run_on(&w, c, w.split, wrong, "lotus:aim=validation", &r, err));
     must(ob_model_digest(c, b, err));
     assert_string_equal(a, b);
     assert_int_equal(r.cost.images, 0);
@@ -177,7 +177,7 @@ static void test_lotus(void **state)
 
     /* a whole class: aims at zero, and needs no validation part */
     c = copy(&w);
-    must(run(&w, c, w.split, w.of_class, "lotus:epochs=1", &r, err));
+    must(run_on(&w, c, w.split, w.of_class, "lotus:epochs=1", &r, err));
     assert_true(number(&r, "aim") == 0);
     ob_model_free(c);
     ob_ids_free(wrong);
@@ -198,7 +198,7 @@ static void test_whole_classes(void **state)
         struct ob_model *c = copy(&w);
 
         w.asked = 0;
-        must_fail(run(&w, c, w.split, i ? w.forget : most, "unsir", NULL, err), OB_EFORMAT,
+        must_fail(run_on(&w, c, w.split, i ? w.forget : most, "unsir", NULL, err), OB_EFORMAT,
                   "forgets whole classes");
         assert_int_equal(w.asked, 0);
         ob_model_free(c);
@@ -221,7 +221,7 @@ static void test_unsir_forgets(void **state)
         char text[200];
 
         snprintf(text, sizeof(text), spec, 1, batch);
-        must(run(&w, c, w.split, w.of_class, text, NULL, err));
+        must(run_on(&w, c, w.split, w.of_class, text, NULL, err));
         if (accuracy(&w, c, w.of_class) > 0.5)
             fail_msg("%s: %g of the class are still known", text, accuracy(&w, c, w.of_class));
         ob_model_free(c);
@@ -253,7 +253,7 @@ static void test_archs(void **state)
 
             must(ob_model_new(&m, w.ctx, archs[a], 1, 8, 8, 3, 1, err));
             must(ob_model_digest(m, before, err));
-            must(run(&w, m, w.split, forget, specs[i], NULL, err));
+            must(run_on(&w, m, w.split, forget, specs[i], NULL, err));
             must(ob_model_digest(m, after, err));
             assert_string_not_equal(before, after);
             assert_int_equal(ob_model_n_classes(m), 3);

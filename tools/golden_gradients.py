@@ -1,0 +1,298 @@
+"""golden_gradients.py - what methods that rest on gradients at fixed weights do, in float64.
+
+make(outdir) writes outdir/methods/NAME.npz as golden_methods.py does, whose world it shares. Each is
+the formula written out with one gradient per example; `wrong` names a term that is left out.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import golden_methods as base
+from golden_methods import CLASSES, XR, XS, YR, YS, Run, noise, random_labels
+
+
+def vector(net):
+    return torch.cat([p.detach().ravel() for p in net.parameters()])
+
+
+def assign(net, v):
+    i = 0
+    for p in net.parameters():
+        p.data = v[i:i + p.numel()].view(p.shape).clone()
+        i += p.numel()
+
+
+def gradient(net, loss):
+    return torch.cat([g.ravel() for g in torch.autograd.grad(loss, list(net.parameters()))])
+
+
+def ce(net, x, y):
+    return F.cross_entropy(net(x), y)
+
+
+def start(wrong):
+    """A run that trains nothing: the network in eval mode."""
+    r = Run(wrong, 0, 0)
+    r.net.train(wrong == "eval mode")
+    return r
+
+
+def of_units(net, x, y, size, loss, power):
+    """The sum over batches of so many examples of |gradient|^power, and how many there are."""
+    parts = [(x[i:i + size], y[i:i + size]) for i in range(0, len(x), size)]
+    return sum(gradient(net, loss(net, *p)).abs() ** power for p in parts), len(parts)
+
+
+def importance(net, x, y, size, loss, power):
+    """The mean over units, what rounding leaves of 0 made 0, and how many units there are."""
+    total, n = of_units(net, x, y, size, loss, power)
+    i = 0
+    for p in net.parameters():
+        part = total[i:i + p.numel()]
+        part[part <= 1e-5 ** power * part.max()] = 0
+        i += p.numel()
+    return total / n, n
+
+
+def square_norm(net, x, _):
+    return (net(x) ** 2).sum(1).mean()
+
+
+def dampened(wrong, size, alpha, scale, loss=ce, power=2):
+    r = start(wrong)
+    power = 3 - power if wrong == "power" else power
+    size = {"unit": 3}.get(wrong, size)
+    f, n_f = importance(r.net, XS, YS, size, loss, power)
+    d, n_r = importance(r.net, XR, YR, size, loss, power)
+    if wrong != "whole":
+        d = (n_f * f + n_r * d) / (n_f + n_r)
+    theta = vector(r.net)
+    if alpha is None:
+        alpha = adaptive(wrong, f, d)
+    chosen = f > {"alpha": 1.0}.get(wrong, alpha) * d
+    if wrong == "at most 1":
+        chosen = torch.ones_like(chosen)
+    keep = torch.where(f > 0, {"lambda": 1.0}.get(wrong, scale) * d / f, 1.0)
+    if wrong != "at most 1":
+        keep = keep.clamp(max=1)
+    if wrong == "batch-norm":
+        i = 0
+        for name, p in r.net.named_parameters():
+            chosen[i:i + p.numel()] &= "bn" not in name
+            i += p.numel()
+    assign(r.net, torch.where(chosen, theta * keep, theta))
+    return r
+
+
+def adaptive(wrong, f, d):
+    """alpha of ASSD: a percentile of the ratios of what moves at all."""
+    share = len(XS) / (len(XR) if wrong == "all" else len(XS) + len(XR))
+    q = 100 - np.log(1 + 100 * share)
+    r = (f / d)[d > 0].numpy()
+    if wrong == "percent":
+        q = 100 - np.log10(1 + 100 * share)
+    return np.percentile(r, q)
+
+
+# ---- influence ----
+
+
+def influence(wrong, released=False, tau=0.5, raw=False, alpha=40.0):
+    r = start(wrong)
+    share = len(XS) / (len(XS) + len(XR))
+    v = share * (gradient(r.net, ce(r.net, XS, YS)) - gradient(r.net, ce(r.net, XR, YR)))
+    g = [gradient(r.net, ce(r.net, XR[i:i + 1], YR[i:i + 1])) for i in range(len(XR))]
+    if wrong == "retain gradient":
+        v = share * gradient(r.net, ce(r.net, XS, YS))
+    if wrong == "share":
+        v = v / share
+    if wrong == "Fisher":
+        step = v
+    elif released:
+        step = recursion(v, g, 1000, wrong)
+    else:
+        step = inverse(v, g, tau, raw, wrong)
+    assign(r.net, vector(r.net) + alpha * step)
+    return r
+
+
+def recursion(v, g, n, wrong):
+    """As released, with its vector o."""
+    k, o = v.clone(), None
+    for sample in g[:n + 2]:
+        if o is None:
+            o = sample.clone()
+            continue
+        tmp = o @ sample
+        k = k - (k @ sample) / ((2 * n if wrong == "N" else n) + tmp) * o
+        if wrong != "rescaled":
+            o = o - tmp / (n + tmp) * o
+    return k
+
+
+def inverse(v, g, tau, raw, wrong):
+    """The true recursion: u_i = F_i^-1 g_i, F_i = F_{i-1} + g_i g_i^T / N, F_0 = lambda I."""
+    n = len(g)
+    lam = tau * float(sum(x @ x for x in g)) / (n * min(n, len(v)))
+    lam = lam / n if wrong == "trace" else lam
+    u, d = [], []
+    for x in g:
+        ui = x / lam
+        for uj, dj in zip(u, d):
+            ui = ui - uj * ((uj @ x) / dj)
+        u.append(ui)
+        d.append(n + float(x @ ui))
+    out = v / lam
+    for ui, di in zip(u, d):
+        out = out - ui * (ui @ v) / di
+    return out if raw or wrong == "normalised" else lam * out
+
+
+# ---- Fisher forgetting ----
+
+
+def fisher(wrong, variant="sample", size=1, alpha=1e-4, head=3.0):
+    r = start(wrong)
+    f = 0
+    parts = [(XR[i:i + size], YR[i:i + size]) for i in range(0, len(XR), size)]
+    for x, y in parts:
+        if variant == "label":
+            f = f + (1e-8 - gradient(r.net, ce(r.net, x, y))) ** 2
+            continue
+        p = F.softmax(r.net(x), 1).mean(0).detach()
+        for c in range(CLASSES):
+            weight = 1 / CLASSES if wrong == "p" else p[c]
+            f = f + weight * gradient(r.net, ce(r.net, x, torch.full((len(x),), c))) ** 2
+    f = f / (1 if wrong == "mean" else len(parts))
+    i, sigma = 0, []
+    for p in r.net.parameters():
+        s = f[i:i + p.numel()].view(p.shape)
+        i += p.numel()
+        sigma.append((by_label if variant == "label" else deviation)(s, alpha, head, wrong).ravel())
+    eps = noise(i, draw=wrong == "draw")
+    assign(r.net, vector(r.net) + torch.cat(sigma) * eps)
+    return r
+
+
+def by_label(f, alpha, _, wrong):
+    s = torch.sqrt(alpha / f)
+    if wrong != "at most 1e-3":
+        s = s.clamp(max=1e-3)
+    return s * (10 if f.shape[-1] == 10 and wrong != "tenfold" else 1)
+
+
+def deviation(f, alpha, head, wrong):
+    var = (1 / (f + 1e-8)).clamp(max=1e9 if wrong == "at most 1e3" else 1e3)
+    is_head = f.shape[0] == CLASSES
+    if is_head and wrong != "at most 1e2":
+        var = var.clamp(max=1e2)
+    var = var * alpha
+    if f.ndim > 1 and wrong != "mean over inputs":
+        var = var.mean(1, keepdim=True).expand_as(f)
+    factor = 10 if f.ndim == 1 else head if is_head else 1
+    if wrong == "tenfold" and f.ndim == 1 or wrong == "head" and is_head and f.ndim > 1:
+        factor = 1
+    return torch.sqrt(factor * var)
+
+
+# ---- in steps ----
+
+
+def munba(wrong, compat=False, lr=1.0, decay=0.02):
+    r = Run(wrong, lr, decay)
+    for e in range(2):
+        g_r = gradient(r.net, r.ce(XR, YR))
+        g_f = gradient(r.net, r.ce(XS, YS if wrong == "random" else random_labels(e)))
+        a, b, c = g_r @ g_r, g_r @ g_f, g_f @ g_f
+        if wrong == "bargain":
+            g = g_r + g_f
+        elif compat:
+            w_r = torch.sqrt((a * c - b * torch.sqrt(a * c)) / (a ** 2 * c - a * b ** 2 + 1e-8))
+            w_f = (1 - a * w_r ** 2) / (b * w_r + 1e-8)
+            g = w_r * g_r + w_f * g_f
+        else:  # the normalised sum of the two unit gradients
+            g = g_r / torch.sqrt(a) + g_f / torch.sqrt(c)
+            g = g / torch.sqrt(g @ g)
+        if wrong == "clip":
+            g = g * np.sqrt(2)
+        elif torch.sqrt(g @ g) > 1:
+            g = g / torch.sqrt(g @ g)
+        take(r, g)
+    return r
+
+
+def take(r, g):
+    i = 0
+    for p in r.net.parameters():
+        p.grad = g[i:i + p.numel()].view(p.shape).clone()
+        i += p.numel()
+    r.sgd.step()
+
+
+def sfr_on(wrong, unit=0, alpha=3, clip=1e3, average=1.0, bound=None):
+    """Three iterations, ascent in the first and the third; unit 0: the whole set is the batch."""
+    r = Run(wrong, 0.05, 0.2)
+    at = base.fresh().train(wrong == "mask in eval mode")
+    i_s, _ = importance(at, XS, YS, unit or len(XS), ce, 2)
+    i_r, _ = importance(at, XR, YR, unit or len(XR), ce, 2)
+    mask = ((i_s + 1e-15) / (i_r + 1e-15) >= 1).double()
+    if wrong == "mask":
+        mask[:] = 1
+    for t in range(3):
+        before = vector(r.net)
+        for group in r.sgd.param_groups:
+            group["lr"] = 0.05 if wrong == "cosine" else 0.05 * (1 + np.cos(np.pi * t / 3)) / 2
+        if t % {"every": 1}.get(wrong, 2) == 0:
+            ascend(r, mask, alpha if wrong == "fading" else alpha * (1 + np.cos(np.pi * t / 3)) / 2,
+                   clip, bound, wrong)
+        take(r, gradient(r.net, r.ce(XR, YR)))
+        if wrong != "average":
+            assign(r.net, (1 - average) * before + average * vector(r.net))
+    return r
+
+
+def ascend(r, mask, a, clip, bound, wrong):
+    loss = F.cross_entropy(r.net(XS), YS, reduction="none")
+    w = 1 / (loss.detach() ** (1.0 if wrong == "power" else 0.5) + 1e-15)
+    if bound is not None and wrong != "bound":
+        w = w * (loss.detach() <= bound)
+    w = torch.full_like(w, 1 / len(w)) if wrong == "weights" else w / w.sum()
+    g = (1 if wrong == "sign" else -1) * gradient(r.net, a * (w * loss).sum()) * mask
+    norm = torch.sqrt(g @ g)
+    take(r, g if wrong == "clip" or norm < clip else g * (clip / (norm + 1e-6)))
+
+
+DAMPENED = ["eval mode", "power", "unit", "whole", "alpha", "batch-norm"]
+ADAPTIVE = ["eval mode", "power", "unit", "whole", "alpha"]
+INFLUENCE = ["eval mode", "retain gradient", "share", "Fisher"]
+FISHER = ["eval mode", "mean", "draw", "tenfold"]
+CLASSES_OF = ["p", "at most 1e2", "mean over inputs", "head"]
+COMMON = base.COMMON
+SFR = COMMON + ["mask", "mask in eval mode", "cosine", "every", "weights", "sign"]
+CASES = {
+    "ssd": (lambda w: dampened(w, 1, 1.2, 0.8), DAMPENED + ["lambda", "at most 1"], []),
+    "ssd-batch": (lambda w: dampened(w, 5, 1.2, 1.0), DAMPENED, []),
+    "lfssd": (lambda w: dampened(w, 1, 1.1, 0.8, square_norm, 1), DAMPENED + ["lambda"], []),
+    "lfssd-batch": (lambda w: dampened(w, 5, 1.1, 0.8, square_norm, 1), DAMPENED + ["lambda"], []),
+    "assd": (lambda w: dampened(w, 1, None, 0.5), ADAPTIVE + ["lambda", "all", "percent"], []),
+    "assd-batch": (lambda w: dampened(w, 5, None, 0.5), ADAPTIVE + ["lambda", "all", "percent"], []),
+    "influence": (influence, INFLUENCE + ["trace", "normalised"], []),
+    "influence-cg": (influence, INFLUENCE, []),
+    "influence-raw": (lambda w: influence(w, raw=True, alpha=100.0, tau=3.0),
+                      INFLUENCE + ["trace"], []),
+    "influence-released": (lambda w: influence(w, released=True), INFLUENCE + ["N", "rescaled"], []),
+    "fisher": (fisher, FISHER + CLASSES_OF + ["at most 1e3"], []),
+    "fisher-batch": (lambda w: fisher(w, "batch", 5), FISHER + CLASSES_OF, []),
+    "fisher-label": (lambda w: fisher(w, "label", alpha=1e-8), FISHER + ["at most 1e-3"], []),
+    "munba": (munba, COMMON + ["random", "bargain", "clip"], ["train mode"]),
+    "munba-compat": (lambda w: munba(w, True), COMMON + ["random", "bargain", "clip"], ["train mode"]),
+    "sfr-on": (sfr_on, SFR + ["fading", "power"], ["train mode", "every"]),
+    "sfr-on-sample": (lambda w: sfr_on(w, 1, 6, 4.0, 0.7, 3.0), SFR + ["clip", "average", "bound"],
+                      ["train mode"]),
+}
+
+
+def make(outdir):
+    torch.set_num_threads(1)
+    base.make(outdir, CASES)
