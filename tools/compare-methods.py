@@ -23,7 +23,8 @@ from studylib import Forgetting, in_parallel, read_json, show
 SETS = ("random", "memorized", "class")
 COMMON = "schedule=linear:batch=64"
 FIRST = ("none", "finetune", "l1-sparse", "neggrad", "neggrad-plus", "scrub", "influence", "random-label", "salun")
-# Iterative methods have six epochs unless their definition rests on another number.
+# What was made as fine-tuning gets six epochs; where a method's definition rests on another number, it keeps that.
+LAYERS = ("lr=0.005", "lr=0.02", "lr=0.05", "lr=0.1")
 SETTINGS = {
     "none": [""],
     "finetune": [f"epochs=6:lr={lr}" for lr in ("0.02", "0.05", "0.1", "0.2")],
@@ -31,8 +32,36 @@ SETTINGS = {
     "neggrad": [f"epochs=6:lr={lr}" for lr in ("1e-4", "5e-4", "2e-3", "5e-3")],
     "neggrad-plus": [f"epochs=6:{s}" for s in ("lr=0.02:alpha=0.97", "lr=0.05:alpha=0.97", "lr=0.02:alpha=0.9", "lr=0.01:alpha=0.99")],
     "scrub": [f"epochs=6:{s}" for s in ("lr=0.005:msteps=2", "lr=0.02:msteps=2", "lr=0.02:msteps=4", "lr=0.05:msteps=2")],
+    "scrub-r": [f"epochs=6:{s}" for s in ("lr=0.005:msteps=4", "lr=0.02:msteps=2", "lr=0.02:msteps=4", "lr=0.05:msteps=2")],
     "random-label": [f"epochs=6:lr={lr}" for lr in ("0.02", "0.05", "0.1", "0.2")],
     "salun": [f"epochs=6:lr={lr}" for lr in ("0.02", "0.05", "0.1", "0.2")],
+    "influence": [f"alpha={a}" for a in ("1", "3", "10", "30")],
+    "fisher": [f"alpha={a}" for a in ("1e-9", "1e-8", "1e-7", "1e-6")],
+    "ssd": [f"alpha={a}" for a in ("1", "2", "5", "10")],
+    "lfssd": [f"alpha={a}" for a in ("1", "2", "3.5", "5")],
+    "assd": ["lambda=0.1", "lambda=0.5", "lambda=1"],
+    "sfr-on": [f"alpha={a}" for a in ("1", "5", "25", "100")],
+    "munba": [f"epochs=6:lr={lr}" for lr in ("0.005", "0.01", "0.02", "0.05")],
+    "delete": [f"schedule=constant:lr={lr}" for lr in ("1e-4", "5e-4", "2e-3", "5e-3")],
+    "bad-teacher": [f"schedule=constant:lr={lr}:epochs={e}" for lr in ("1e-4", "1e-3") for e in (1, 5)],
+    "lotus": [f"lr={lr}:alpha={a}" for lr in ("1e-4", "1e-3") for a in (2, 8)],
+    "boundary-shrink": [f"epochs=6:lr={lr}" for lr in ("1e-4", "1e-3", "5e-3", "0.01")],
+    "boundary-expand": [f"epochs=6:lr={lr}" for lr in ("1e-4", "1e-3", "5e-3", "0.01")],
+    "unsir": [f"schedule=constant:lr={lr}" for lr in ("1e-4", "5e-4", "1e-3", "3e-3")],
+    "cf-k": [f"epochs=6:k={k}:lr={lr}" for k in (1, 2) for lr in ("0.02", "0.1")],
+    "eu-k": [f"epochs=6:k={k}:lr={lr}" for k in (1, 2) for lr in ("0.02", "0.1")],
+    "ct": [f"schedule=cosine-epoch:{lr}" for lr in LAYERS],
+    "not": [f"epochs=6:{lr}" for lr in LAYERS],
+    "msg": [f"schedule=constant:{lr}" for lr in LAYERS],
+    "cfw": [f"schedule=cosine-epoch:{lr}" for lr in LAYERS],
+    "prmq": [f"schedule=constant:share={s}:lr={lr}" for s in ("0.9", "0.99") for lr in ("0.005", "0.02")],
+    "kde": [f"schedule=cosine-epoch:{lr}" for lr in LAYERS],
+    "rni": [f"schedule=constant:lr={lr}" for lr in ("2e-4", "2e-3", "0.01", "0.05")],
+    "fcs": [f"schedule=constant:lr={lr}:lr-forget={f}" for lr in ("0.004", "0.02") for f in ("3e-4", "3e-3")],
+    "weight-distance": [f"epochs=10:lr={lr}" for lr in ("1e-5", "1e-4", "5e-4", "1e-3")],
+    "weight-distortion": [f"epochs=10:lr=1e-3:{s}" for s in ("sigma=0.02", "sigma=0.05", "damage=shrink", "damage=dropout")],
+    "mode-connectivity": [f"epochs=10:lr={lr}:weight={w}" for lr in ("1e-4", "1e-3") for w in ("0.001", "0.1")],
+    "certified": [f"epochs=6:lr=0.05:c0={c}:c1={c}" for c in ("0.001", "0.01", "0.1", "1")],
 }
 
 

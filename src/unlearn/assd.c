@@ -94,7 +94,7 @@ static void cost(const void *state, const struct ob_job *job, struct ob_cost *ou
 const struct ob_method ob_method_assd = {
     .name = "assd",
     .title = "adaptive selective synaptic dampening",
-    .cite = "adaptive SSD, after Foster et al. 2024",
+    .cite = "Schoepf et al. 2024",
     .formula = "I as in ssd; r = I_S / I_D of all weights together, without those that neither\n"
                "moves;  q = 100 - ln(1 + 100 |S| / (|S| + |R|))\n"
                "alpha = the q-th percentile of r, linear between neighbours\n"

@@ -75,6 +75,7 @@ const struct ob_method ob_method_boundary_expand = {
     .state_size = sizeof(struct boundary_expand),
     .options = options,
     .common = common,
+    .cost = ob_job_cost_forget,
     .begin = begin,
     .epoch = epoch,
 };

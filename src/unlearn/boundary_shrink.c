@@ -45,6 +45,13 @@ static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
     return OB_OK;
 }
 
+static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+{
+    ob_job_cost_forget(state, job, out);
+    out->images_forward = out->images; /* the frozen copy's labels */
+    out->images *= 2;                  /* of the images, and of the weights */
+}
+
 const struct ob_method ob_method_boundary_shrink = {
     .name = "boundary-shrink",
     .title = "Boundary Shrink, to the class next door",
@@ -59,5 +66,6 @@ const struct ob_method ob_method_boundary_shrink = {
     .state_size = sizeof(struct boundary_shrink),
     .options = options,
     .common = common,
+    .cost = cost,
     .epoch = epoch,
 };

@@ -230,6 +230,18 @@ static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
     return OB_OK;
 }
 
+static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+{
+    uint64_t looks = 3 + (job->common.epochs > 0) + ob_job_has_batchnorm(job->model);
+    struct ob_noisy n;
+
+    if (solve(&n, state, NULL))
+        return; /* check() has said so */
+    ob_job_cost_retain(state, job, out);
+    out->images += ob_job_round_images(job, job->retain, (size_t)n.steps);
+    out->images_forward = looks * job->retain->n;
+}
+
 const struct ob_method ob_method_certified = {
     .name = "certified",
     .title = "certified noisy fine-tuning",
@@ -263,6 +275,7 @@ const struct ob_method ob_method_certified = {
     .common = common,
     .check = check,
     .room = room,
+    .cost = cost,
     .begin = begin,
     .epoch = epoch,
 };

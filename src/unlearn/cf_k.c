@@ -57,6 +57,7 @@ const struct ob_method ob_method_cf_k = {
     .options = options,
     .common = common,
     .check = check,
+    .cost = ob_job_cost_retain,
     .begin = begin,
     .epoch = ob_job_epoch_retain,
 };

@@ -102,7 +102,7 @@ static void end(void *state, struct ob_job *job)
 const struct ob_method ob_method_cfw = {
     .name = "cfw",
     .title = "CFW, noise on the first convolution and class weights",
-    .cite = "NeurIPS 2023 unlearning challenge, 3rd place; port in Cadet et al. 2024",
+    .cite = "NeurIPS 2023 unlearning challenge; 3rd in the port of Cadet et al. 2024",
     .formula = "first convolution (without one: first linear layer) += noise N(0, 1)\n"
                "loss = w(batch) CE(retain batch), w(batch) = mean of |R| / (C n_y) over its labels "
                "y,\n"
@@ -121,6 +121,7 @@ const struct ob_method ob_method_cfw = {
     .state_size = sizeof(struct cfw),
     .options = options,
     .common = common,
+    .cost = ob_job_cost_retain,
     .begin = begin,
     .epoch = epoch,
     .end = end,

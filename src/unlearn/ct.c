@@ -49,7 +49,7 @@ static int begin(void *state, struct ob_job *job, struct ob_err *err)
 const struct ob_method ob_method_ct = {
     .name = "ct",
     .title = "CT, convolution transpose",
-    .cite = "NeurIPS 2023 unlearning challenge, 5th place; port in Cadet et al. 2024",
+    .cite = "NeurIPS 2023 unlearning challenge; 5th in the port of Cadet et al. 2024",
     .formula = "w[o, i, y, x] <- w[o, i, x, y] in the kernels of all convolutions, nothing else\n"
                "then loss = CE(retain batch), learning rate cosine from epoch to epoch",
     .differs = "Known from the port in DeepUnlearn alone, where the network is torchvision's "
@@ -59,6 +59,7 @@ const struct ob_method ob_method_ct = {
     .needs = OB_NEED_RETAIN | OB_ONE_SHOT,
     .common = common,
     .check = check,
+    .cost = ob_job_cost_retain,
     .begin = begin,
     .epoch = ob_job_epoch_retain,
 };

@@ -114,6 +114,7 @@ const struct ob_method ob_method_eu_k = {
     .options = options,
     .common = common,
     .check = check,
+    .cost = ob_job_cost_retain,
     .begin = begin,
     .epoch = ob_job_epoch_retain,
 };

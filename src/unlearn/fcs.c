@@ -212,10 +212,22 @@ static void end(void *state, struct ob_job *job)
     s->row = NULL;
 }
 
+static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+{
+    uint64_t rounds = (uint64_t)job->common.epochs;
+    size_t f = ob_job_batches(job, job->forget), r = ob_job_batches(job, job->retain);
+    size_t n = f < r ? f : r;
+
+    (void)state;
+    out->images = job->forget->n +
+                  rounds * (ob_job_round_images(job, job->forget, n) + job->retain->n);
+    out->images_forward = rounds * ob_job_round_images(job, job->retain, n);
+}
+
 const struct ob_method ob_method_fcs = {
     .name = "fcs",
     .title = "FCS, flatten, contrast, repair",
-    .cite = "NeurIPS 2023 unlearning challenge, fanchuan; port in Cadet et al. 2024",
+    .cite = "NeurIPS 2023 unlearning challenge, Fanchuan; 1st in the port of Cadet et al. 2024",
     .formula = "first, one pass over S:   loss = KL(1/C || softmax(z)) at lr-uniform\n"
                "each round, S beside R:   M = z_S z_R^T / temperature, z the logits, z_R constant\n"
                "                          loss = mean over all entries of -log softmax(M) along R, "
@@ -237,6 +249,7 @@ const struct ob_method ob_method_fcs = {
     .options = options,
     .common = common,
     .room = room,
+    .cost = cost,
     .begin = begin,
     .epoch = epoch,
     .end = end,

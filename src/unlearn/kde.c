@@ -120,6 +120,15 @@ static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
     return OB_OK;
 }
 
+static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+{
+    const struct kde *s = state;
+
+    out->images = (uint64_t)s->val_epochs * ob_ids_n(ob_split_val(job->split)) +
+                  (uint64_t)job->common.epochs * job->retain->n;
+    out->images_forward = out->images; /* the teacher's */
+}
+
 const struct ob_method ob_method_kde = {
     .name = "kde",
     .title = "KDE, knowledge distillation with entropy",
@@ -142,6 +151,7 @@ const struct ob_method ob_method_kde = {
     .common = common,
     .check_job = check_job,
     .room = room,
+    .cost = cost,
     .begin = begin,
     .epoch = epoch,
 };

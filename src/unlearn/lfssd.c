@@ -61,7 +61,7 @@ static void cost(const void *state, const struct ob_job *job, struct ob_cost *ou
 const struct ob_method ob_method_lfssd = {
     .name = "lfssd",
     .title = "label-free selective synaptic dampening",
-    .cite = "Foster et al. 2024, label-free",
+    .cite = "Foster et al. 2024, Loss-Free Machine Unlearning",
     .formula =
         "I = mean over examples of |d |logits|^2 / d theta|, eval mode, for S and for R and\n"
         "S together (I_D)\n"

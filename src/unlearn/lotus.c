@@ -186,6 +186,18 @@ static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
     return OB_OK;
 }
 
+static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+{
+    const struct lotus *s = state;
+    uint64_t epochs = (uint64_t)job->common.epochs;
+    double drawn = fmax(1, floor(s->share * (double)job->retain->n));
+
+    out->images = epochs * (job->forget->n + (uint64_t)drawn);
+    out->images_forward = out->images + epochs * job->forget->n; /* the teacher's; accuracy */
+    if (!aims_at_zero(s, job))
+        out->images_forward += ob_ids_n(ob_split_val(job->split));
+}
+
 const struct ob_method ob_method_lotus = {
     .name = "lotus",
     .title = "LoTUS, blurred answers until the forget set looks unseen",
@@ -207,6 +219,7 @@ const struct ob_method ob_method_lotus = {
     .options = options,
     .common = common,
     .check_job = check_job,
+    .cost = cost,
     .begin = begin,
     .epoch = epoch,
 };

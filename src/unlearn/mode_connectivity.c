@@ -154,6 +154,14 @@ static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
     return OB_OK;
 }
 
+static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+{
+    uint64_t forget = ob_job_round_images(job, job->forget, ob_job_batches(job, job->retain));
+
+    (void)state;
+    out->images = (uint64_t)job->common.epochs * (2 * job->retain->n + forget);
+}
+
 const struct ob_method ob_method_mode_connectivity = {
     .name = "mode-connectivity",
     .title = "fine-tuning off the path to the original",
@@ -172,6 +180,7 @@ const struct ob_method ob_method_mode_connectivity = {
     .options = options,
     .common = common,
     .room = room,
+    .cost = cost,
     .begin = begin,
     .epoch = epoch,
     .end = end,

@@ -174,10 +174,18 @@ static void end(void *state, struct ob_job *job)
     s->fresh = NULL;
 }
 
+static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+{
+    size_t f = job->forget->n, r = job->retain->n;
+
+    ob_job_cost_retain(state, job, out);
+    out->images += f + (f < r ? f : r); /* both gradients that the mask is made from */
+}
+
 const struct ob_method ob_method_msg = {
     .name = "msg",
     .title = "MSG, masked small gradients",
-    .cite = "NeurIPS 2023 unlearning challenge, 2nd place; port in Cadet et al. 2024",
+    .cite = "NeurIPS 2023 unlearning challenge; 2nd in the port of Cadet et al. 2024",
     .formula = "g = sum over batches of grad CE of |S| examples of R, minus the same of S\n"
                "in each convolution the share of weights of smallest |g| <- N(0, 2 / fan-out)\n"
                "then loss = CE(retain batch); the gradient of the convolutions' other weights is "
@@ -195,6 +203,7 @@ const struct ob_method ob_method_msg = {
     .common = common,
     .check = check,
     .room = room,
+    .cost = cost,
     .begin = begin,
     .epoch = epoch,
     .end = end,

@@ -130,11 +130,19 @@ static void fill_zeros(struct ob_job *job)
     ob_model_touch(m);
 }
 
+/* In all; n: batches of an epoch. */
+static int64_t steps_of(const struct prmq *s, int epochs, size_t n)
+{
+    double passes = epochs - 1 + s->last_pass;
+    int64_t steps = passes < 0 ? 0 : (int64_t)floor((double)n * passes) + 1;
+
+    return steps < (int64_t)n * epochs ? steps : (int64_t)n * epochs;
+}
+
 static int begin(void *state, struct ob_job *job, struct ob_err *err)
 {
     struct prmq *s = state;
-    size_t c = (size_t)ob_job_n_classes(job), n = ob_job_n_retain_batches(job), *count;
-    double passes = job->common.epochs - 1 + s->last_pass;
+    size_t c = (size_t)ob_job_n_classes(job), *count;
 
     OB_TRY(ob_alloc(s->weight, c, err));
     OB_TRY(ob_alloc(count, c, err));
@@ -142,9 +150,7 @@ static int begin(void *state, struct ob_job *job, struct ob_err *err)
     for (size_t k = 0; k < c; k++)
         s->weight[k] = count[k] ? pow((double)count[k], -0.1) : 0;
     ob_free(count);
-    s->n_steps = passes < 0 ? 0 : (int64_t)floor((double)n * passes) + 1;
-    if (s->n_steps > (int64_t)n * job->common.epochs)
-        s->n_steps = (int64_t)n * job->common.epochs;
+    s->n_steps = steps_of(s, job->common.epochs, ob_job_n_retain_batches(job));
     ob_job_set_n_steps(job, s->n_steps);
     OB_TRY(prune(job->model, s->share, err));
     fill_zeros(job);
@@ -254,10 +260,19 @@ static void end(void *state, struct ob_job *job)
     s->weight = NULL;
 }
 
+static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+{
+    size_t n = ob_job_batches(job, job->retain);
+
+    out->images = ob_job_round_images(job, job->retain,
+                                      (size_t)steps_of(state, job->common.epochs, n));
+    out->images_forward = out->images; /* the teacher's */
+}
+
 const struct ob_method ob_method_prmq = {
     .name = "prmq",
     .title = "PRMQ, prune, draw anew, match entropies, quantise",
-    .cite = "NeurIPS 2023 unlearning challenge, 4th place; port in Cadet et al. 2024",
+    .cite = "NeurIPS 2023 unlearning challenge; 4th in the port of Cadet et al. 2024",
     .formula = "the share of smallest |w| among weights and biases of convolutions and linear "
                "layers, taken together, <- 0\n"
                "their weights (not biases) that are 0 <- U(+-1 / sqrt(fan-in))\n"
@@ -275,6 +290,7 @@ const struct ob_method ob_method_prmq = {
     .options = options,
     .common = common,
     .room = room,
+    .cost = cost,
     .begin = begin,
     .epoch = epoch,
     .end = end,

@@ -150,7 +150,7 @@ static void end(void *state, struct ob_job *job)
 const struct ob_method ob_method_rni = {
     .name = "rni",
     .title = "RNI, rounds of noise injection",
-    .cite = "NeurIPS 2023 unlearning challenge, 7th place; port in Cadet et al. 2024",
+    .cite = "NeurIPS 2023 unlearning challenge; 7th in the port of Cadet et al. 2024",
     .formula = "classifier <- PyTorch's default of a fresh layer\n"
                "epoch e < rounds: `tensors` of A by lot train, and all of B; the others are "
                "frozen\n"
@@ -169,6 +169,7 @@ const struct ob_method ob_method_rni = {
     .state_size = sizeof(struct rni),
     .options = options,
     .common = common,
+    .cost = ob_job_cost_retain,
     .begin = begin,
     .epoch = epoch,
     .end = end,

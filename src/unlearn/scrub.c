@@ -49,7 +49,7 @@ int ob_scrub_epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
     return OB_OK;
 }
 
-static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+void ob_scrub_cost(const void *state, const struct ob_job *job, struct ob_cost *out)
 {
     int up = n_max_steps(state), epochs = job->common.epochs;
 
@@ -75,7 +75,7 @@ const struct ob_method ob_method_scrub = {
     .state_size = sizeof(struct ob_scrub),
     .options = options,
     .common = common,
-    .cost = cost,
+    .cost = ob_scrub_cost,
     .begin = ob_scrub_begin,
     .epoch = ob_scrub_epoch,
 };

@@ -45,5 +45,6 @@ struct ob_scrub { /* a method's state begins with it */
 
 int ob_scrub_begin(void *state, struct ob_job *job, struct ob_err *err);
 int ob_scrub_epoch(void *state, struct ob_job *job, int e, struct ob_err *err);
+void ob_scrub_cost(const void *state, const struct ob_job *job, struct ob_cost *out);
 
 #endif

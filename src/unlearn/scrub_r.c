@@ -155,6 +155,18 @@ static void end(void *state, struct ob_job *job)
     s->unseen = NULL;
 }
 
+static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+{
+    uint64_t epochs = (uint64_t)job->common.epochs;
+    struct ob_ids *unseen;
+
+    ob_scrub_cost(state, job, out);
+    if (!epochs || find_unseen(&unseen, job, NULL))
+        return;
+    out->images_forward += (epochs + 1) * job->forget->n + unseen->n; /* errors */
+    ob_ids_free(unseen);
+}
+
 const struct ob_method ob_method_scrub_r = {
     .name = "scrub-r",
     .title = "SCRUB with rewinding",
@@ -175,6 +187,7 @@ const struct ob_method ob_method_scrub_r = {
     .common = common,
     .check_job = check_job,
     .room = room,
+    .cost = cost,
     .begin = begin,
     .epoch = epoch,
     .end = end,

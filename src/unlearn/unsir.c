@@ -341,6 +341,25 @@ static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
     return repair(job, err);
 }
 
+static void cost(const void *state, const struct ob_job *job, struct ob_cost *out)
+{
+    const struct unsir *s = state;
+    uint64_t epochs = (uint64_t)job->common.epochs, part = 0, noise = 0;
+
+    for (int32_t c = 0; c < job->data->info.n_classes; c++) {
+        int left = s->n_per_class;
+
+        if (ob_job_forgets_class(job, c))
+            noise += (uint64_t)s->n_noise;
+        for (size_t i = 0; i < job->retain->n && left; i++)
+            left -= ob_data_label(job->data, OB_TRAIN, job->retain->id[i]) == c;
+        part += (uint64_t)(s->n_per_class - left);
+    }
+    out->images = epochs * (noise * (uint64_t)s->n_copies + 2 * part);
+    if (epochs)
+        out->images += noise * (uint64_t)s->n_noise_steps;
+}
+
 const struct ob_method ob_method_unsir = {
     .name = "unsir",
     .title = "UNSIR, noise in a class's place, then repair",
@@ -361,6 +380,7 @@ const struct ob_method ob_method_unsir = {
     .common = common,
     .check_job = check_job,
     .room = room,
+    .cost = cost,
     .begin = begin,
     .epoch = epoch,
     .end = end,

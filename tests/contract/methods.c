@@ -382,7 +382,7 @@ static struct ob_cost predicted(struct world *w, struct ob_model *m, const char 
     char a[65], b[65];
 
     must(ob_model_digest(m, a, err));
-    must(ob_plan_single(&p, w->data, m, ob_split_train(w->split), w->forget, spec, err));
+    must(ob_plan_single(&p, w->data, m, ob_split_train(w->split), forget_for(w, spec), spec, err));
     o.dry_run = 1;
     must(ob_rum(&x, NULL, m, w->data, w->split, p, &o, err));
     ob_plan_free(p);
@@ -442,17 +442,12 @@ static void test_costs(void **state)
         uint64_t images = 0, forward = 0;
         char spec[200];
 
-        if (m->cost) {
-            struct ob_cost p = predicted(&w, c, quick(m, spec));
+        struct ob_cost p = predicted(&w, c, quick(m, spec));
 
-            images = p.images;
-            forward = p.images_forward;
-        }
         must(run(&w, c, quick(m, spec), 5, &x, err));
-        if (m->cost && (x.cost.images != images || x.cost.images_forward != forward))
-            fail_msg("%s: predicted %llu + %llu images", m->name, (unsigned long long)images,
-                     (unsigned long long)forward);
-        images = forward = 0;
+        if (x.cost.images != p.images || x.cost.images_forward != p.images_forward)
+            fail_msg("%s: predicted %llu + %llu images", m->name, (unsigned long long)p.images,
+                     (unsigned long long)p.images_forward);
         if (!(m->needs & (OB_NEED_FORGET | OB_NEED_TEACHER | OB_NEED_SHARDS)) &&
             m->needs & OB_NEED_RETAIN && m != &ob_method_fisher && m != &ob_method_certified)
             images = 2 * (n - s);
