@@ -31,15 +31,6 @@ static int batch(const void *state, const struct ob_model *m)
     return ob_importance_batch(&((const struct assd *)state)->how);
 }
 
-static int room(const void *state, const struct ob_job *job, struct ob_memory *need,
-                struct ob_err *err)
-{
-    (void)state;
-    (void)err;
-    ob_memory_add_weights(need, job->model->net, 1, 0); /* two, one of them in place of moments */
-    return OB_OK;
-}
-
 static double percent(const struct ob_job *job)
 {
     double n_s = (double)job->forget->n, n_r = (double)job->retain->n;
@@ -107,7 +98,7 @@ const struct ob_method ob_method_assd = {
     .state_size = sizeof(struct assd),
     .options = options,
     .batch = batch,
-    .room = room,
+    .room = ob_importance_room,
     .cost = cost,
     .epoch = epoch,
 };

@@ -82,6 +82,9 @@ struct ob_importance {
     }
 
 int ob_importance_batch(const struct ob_importance *how); /* examples of a unit */
+/* For .room: of methods that hold both importances. */
+int ob_importance_room(const void *state, const struct ob_job *job, struct ob_memory *need,
+                       struct ob_err *err);
 /* That ob_job_importances() counts. */
 uint64_t ob_importance_images(const struct ob_importance *how, const struct ob_job *job);
 /* out[i] = mean over the units of the set; overwritten. 0 where it is no more than rounding leaves of

@@ -9,6 +9,15 @@ int ob_importance_batch(const struct ob_importance *how)
     return how->unit == OB_UNIT_SAMPLE ? 1 : how->batch;
 }
 
+int ob_importance_room(const void *state, const struct ob_job *job, struct ob_memory *need,
+                       struct ob_err *err)
+{
+    (void)state;
+    (void)err;
+    ob_memory_add_weights(need, job->model->net, 1, 0); /* two, one of them in place of moments */
+    return OB_OK;
+}
+
 uint64_t ob_importance_images(const struct ob_importance *how, const struct ob_job *job)
 {
     size_t n = job->retain->n;

@@ -34,15 +34,6 @@ static int batch(const void *state, const struct ob_model *m)
     return ob_importance_batch(&((const struct lfssd *)state)->how);
 }
 
-static int room(const void *state, const struct ob_job *job, struct ob_memory *need,
-                struct ob_err *err)
-{
-    (void)state;
-    (void)err;
-    ob_memory_add_weights(need, job->model->net, 1, 0); /* two, one of them in place of moments */
-    return OB_OK;
-}
-
 static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
 {
     const struct lfssd *s = state;
@@ -75,7 +66,7 @@ const struct ob_method ob_method_lfssd = {
     .state_size = sizeof(struct lfssd),
     .options = options,
     .batch = batch,
-    .room = room,
+    .room = ob_importance_room,
     .cost = cost,
     .epoch = epoch,
 };
