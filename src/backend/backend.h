@@ -12,7 +12,8 @@
  * backward: of the last forward, in its mode, with the same weights. ADDS d(loss)/d(params) into
  *   `grads` (the layout of params). `dx` (n x C x H x W, overwritten; with respect to the input
  *   before normalisation) only where compiled with OB_EXEC_INPUT_GRAD, else NULL.
- *   Only where compiled with OB_EXEC_TRAIN.
+ *   Only where compiled with OB_EXEC_TRAIN. Without dx it may leave out the nodes before `first`:
+ *   nobody trains those, and their part of `grads` means nothing.
  *
  * Results are the same bytes for any number of threads, in each backend.
  */
@@ -29,6 +30,7 @@ struct ob_exec { /* each backend's own struct begins with this one */
     const struct ob_backend *backend;
     const struct ob_net *net; /* borrowed */
     int batch, n_threads;
+    int first; /* 0 unless the caller sets it */
     unsigned flags;
     const float *logits, *features; /* after forward */
 };

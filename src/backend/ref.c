@@ -407,7 +407,7 @@ static void backward(struct ob_exec *exec, const struct ob_weights *w, const flo
             memset(e->node[i].dy, 0, n * ob_node_size(&net->node[i]) * sizeof(double));
     for (size_t k = 0; k < n * ob_node_size(&net->node[last]); k++)
         e->node[last].dy[k] = dlogits[k];
-    for (int i = last; i > 0; i--)
+    for (int i = last; i > 0 && (dx || i >= exec->first); i--)
         node_backward(e, w, i, grads);
     if (dx)
         for (size_t k = 0; k < n * ob_node_size(&net->node[0]); k++)

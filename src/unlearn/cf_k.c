@@ -30,6 +30,7 @@ static int begin(void *state, struct ob_job *job, struct ob_err *err)
 
     (void)err;
     ob_last_mask(job->mask, &s->last, job->model->net);
+    ob_job_freeze(job);
     job->mode = s->bn ? OB_MODE_EVAL : OB_MODE_TRAIN;
     return OB_OK;
 }

@@ -85,6 +85,7 @@ static int begin(void *state, struct ob_job *job, struct ob_err *err)
         if (ob_last_has(&s->last, n, at))
             renew(s, job->model, at, seed);
     ob_last_mask(job->mask, &s->last, n);
+    ob_job_freeze(job);
     job->mode = s->bn ? OB_MODE_EVAL : OB_MODE_TRAIN;
     return OB_OK;
 }

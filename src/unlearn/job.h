@@ -237,6 +237,8 @@ int ob_job_step(struct ob_job *job, struct ob_err *err); /* optimiser, schedule,
 int ob_job_step_beside(struct ob_job *job, struct ob_err *err);
 /* From here on the mask holds gradients back, but neither weight decay nor momentum. */
 void ob_job_mask_gradients(struct ob_job *job);
+/* From here on the mask stays: no backward pass through the layers before the first that moves. */
+void ob_job_freeze(struct ob_job *job);
 /* What the method has to say of its run, a JSON object; stands in the step's result. Too long a text
  * (OB_REPORT_ROOM) is left out. */
 void ob_job_report(struct ob_job *job, const char *json);
@@ -304,6 +306,12 @@ void ob_job_cost_forget(const void *state, const struct ob_job *job, struct ob_c
 void ob_job_cost_both(const void *state, const struct ob_job *job, struct ob_cost *out);
 /* Images of the first n_batches batches that go round and round within one epoch. */
 uint64_t ob_job_round_images(const struct ob_job *job, const struct ob_ids *ids, size_t n_batches);
+
+/* ---- job_rate.c: seconds of an image, forwards alone and with its gradient; unopened job ---- */
+struct ob_rate {
+    double forward, gradient;
+};
+int ob_job_rate(struct ob_rate *out, const struct ob_job *job, struct ob_err *err);
 
 /* ---- job_noise.c ---- */
 

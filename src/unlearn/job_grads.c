@@ -40,6 +40,23 @@ void ob_job_mask_grad(struct ob_job *job, const uint8_t *mask)
             job->grads[i] = 0;
 }
 
+static bool moves(const struct ob_job *job, int view)
+{
+    const struct ob_view *v = &job->model->net->view[view < 0 ? 0 : view];
+
+    return view >= 0 && memchr(job->mask + v->offset, 1, v->size);
+}
+
+void ob_job_freeze(struct ob_job *job)
+{
+    const struct ob_net *n = job->model->net;
+    int at = 0;
+
+    while (at < n->n_nodes - 1 && !moves(job, n->node[at].weight) && !moves(job, n->node[at].bias))
+        at++;
+    job->exec->first = at;
+}
+
 void ob_job_clip_grad(struct ob_job *job, double most)
 {
     const struct ob_backend *k = job->ctx->backend;

@@ -370,6 +370,68 @@ static void inference_is_the_same(void **state)
     on_each(inference);
 }
 
+/* Of the nodes from `first` on the gradients are those of a whole pass; the stem gets none. */
+static void from_node(struct ob_exec *e, const struct ob_weights *w, const float *x,
+                      const float *dlogits, int first)
+{
+    const struct ob_net *net = e->net;
+    struct outcome whole, part;
+    float *before;
+
+    e->first = 0;
+    whole = run_on(e, w, x, dlogits, 5, OB_MODE_TRAIN);
+    e->first = first;
+    part = run_on(e, w, x, dlogits, 5, OB_MODE_TRAIN);
+    for (int i = first; i < net->n_nodes; i++)
+        for (int k = 0; k < 2; k++) {
+            int at = k ? net->node[i].bias : net->node[i].weight;
+
+            if (at >= 0)
+                assert_memory_equal(part.grads + net->view[at].offset,
+                                    whole.grads + net->view[at].offset,
+                                    sizeof(float) * net->view[at].size);
+        }
+    before = numbers(net->n_params, 5, 0, 1e-3f);
+    if (first > net->n_nodes / 2)
+        assert_memory_equal(part.grads, before, sizeof(float) * net->view[0].size);
+    ob_free(before);
+    release_outcome(&part);
+    release_outcome(&whole);
+}
+
+static void partial_backward(const char *backend, const char *isa)
+{
+    static const char *const archs[] = { "resnet18,width=0.125", "resnet20,width=0.5",
+                                         "vgg16,width=0.125", "cnn,width=0.25" };
+    struct ob_ctx *ctx = context(backend, isa, 2);
+    float *x = numbers((size_t)(5 * 3 * 16 * 16), 1, 0.4f, 0.3f);
+    float *dlogits = numbers(5 * 4, 2, 0, 1);
+
+    for (size_t i = 0; i < sizeof(archs) / sizeof(archs[0]); i++) {
+        struct ob_weights w;
+        struct ob_net *net;
+        struct ob_exec *e;
+
+        must(ob_net_new(&net, archs[i], 3, 16, 16, 4, err));
+        w = weights_of(net, 3, 1);
+        must(ob_exec_new(&e, ctx, net, 5, OB_EXEC_TRAIN, err));
+        for (int first = 1; first < net->n_nodes; first += 3)
+            from_node(e, &w, x, dlogits, first);
+        ob_exec_free(e);
+        release_weights(&w);
+        ob_net_free(net);
+    }
+    ob_free(x);
+    ob_free(dlogits);
+    ob_ctx_free(ctx);
+}
+
+static void frozen_front_costs_nothing(void **state)
+{
+    (void)state;
+    on_each(partial_backward);
+}
+
 /* What is not a number reaches the logits through every ReLU and pool. */
 static void divergence(const char *backend, const char *isa)
 {
@@ -543,6 +605,7 @@ int main(void)
         cmocka_unit_test(any_number_of_threads),
         cmocka_unit_test(nothing_of_before_shows),
         cmocka_unit_test(inference_is_the_same),
+        cmocka_unit_test(frozen_front_costs_nothing),
         cmocka_unit_test(divergence_shows),
         cmocka_unit_test(divergence_leaves_nothing),
         cmocka_unit_test(out_of_memory),

@@ -28,12 +28,13 @@ void ob_cpu_backward(struct ob_exec *base, const struct ob_weights *w, const flo
                      float *grads, float *dx)
 {
     struct exec *e = (struct exec *)base;
+    int first = dx ? 0 : base->first;
 
     ob_import_dlogits(e, dlogits);
     for (int i = e->n_step - 1; i >= 0; i--) {
         struct step *s = &e->step[i];
 
-        if (!e->value[s->out].g)
+        if (s->out < first || !e->value[s->out].g)
             continue;
         if (s->kind == CONV) {
             if (s->norm)
