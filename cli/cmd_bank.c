@@ -146,8 +146,9 @@ static int print_status(struct cmd *c, const struct ob_bank *b, struct found *f)
         if (f->n_damaged)
             printf("%d damaged: 'oubli bank train' trains them again\n", f->n_damaged);
         if (left && isfinite(i->seconds))
-            printf("%d to go, about %.1f %s of one thread (a model took %.1f s)\n", left,
-                   hours < 1 ? 60 * hours : hours, hours < 1 ? "minutes" : "hours", i->seconds);
+            printf("%d to go, about %.1f %s of one thread (a model took %.1f s, %.0f an hour)\n",
+                   left, hours < 1 ? 60 * hours : hours, hours < 1 ? "minutes" : "hours",
+                   i->seconds, 3600 / i->seconds);
         return OB_OK;
     }
     j = json_pack("{s:s,s:s,s:i,s:i,s:i,s:O}", "bank", c->args[1], "arch", i->arch, "models",

@@ -112,30 +112,39 @@ int ob_recipe_text(char *out, size_t room, const struct ob_recipe *r, struct ob_
     return rc;
 }
 
+int ob_recipe_of_json(struct ob_recipe *r, const json_t *o)
+{
+    const char *schedule, *augment, *optimizer;
+
+    *r = (struct ob_recipe){ 0 };
+    if (!o ||
+        json_unpack((json_t *)o, "{s:i,s:i,s:F,s:F,s:F,s:s,s:s,s:s,s?i}", "epochs", &r->epochs, "batch",
+                    &r->batch, "lr", &r->lr, "momentum", &r->momentum, "weight_decay",
+                    &r->weight_decay, "schedule", &schedule, "augment", &augment, "optimizer",
+                    &optimizer, "sub_batch", &r->sub_batch) ||
+        strlen(schedule) >= sizeof(r->schedule) || strlen(augment) >= sizeof(r->augment) ||
+        strlen(optimizer) >= sizeof(r->optimizer))
+        return OB_EFORMAT;
+    snprintf(r->schedule, sizeof(r->schedule), "%s", schedule);
+    snprintf(r->augment, sizeof(r->augment), "%s", augment);
+    snprintf(r->optimizer, sizeof(r->optimizer), "%s", optimizer);
+    return ob_recipe_check(r, NULL);
+}
+
 int ob_recipe_of_model(struct ob_recipe *r, const struct ob_model *m, struct ob_err *err)
 {
-    const char *text = ob_model_meta(m, "recipe"), *schedule, *augment, *optimizer;
+    const char *text = ob_model_meta(m, "recipe");
     json_t *o;
-    int bad;
+    int rc;
 
     *r = (struct ob_recipe){ 0 };
     if (!text)
         return ob_fail(err, OB_ENOTFOUND,
                        "the model does not say how it was trained; give epochs and lr");
     o = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    bad = !o || json_unpack(o, "{s:i,s:i,s:F,s:F,s:F,s:s,s:s,s:s,s?i}", "epochs", &r->epochs,
-                            "batch", &r->batch, "lr", &r->lr, "momentum", &r->momentum,
-                            "weight_decay", &r->weight_decay, "schedule", &schedule, "augment",
-                            &augment, "optimizer", &optimizer, "sub_batch", &r->sub_batch);
-    bad = bad || strlen(schedule) >= sizeof(r->schedule) || strlen(augment) >= sizeof(r->augment) ||
-          strlen(optimizer) >= sizeof(r->optimizer);
-    if (!bad) {
-        snprintf(r->schedule, sizeof(r->schedule), "%s", schedule);
-        snprintf(r->augment, sizeof(r->augment), "%s", augment);
-        snprintf(r->optimizer, sizeof(r->optimizer), "%s", optimizer);
-    }
+    rc = ob_recipe_of_json(r, o);
     json_decref(o);
-    if (bad || ob_recipe_check(r, NULL))
+    if (rc)
         return ob_fail(err, OB_EFORMAT, "the model's recipe is damaged: %.120s", text);
     return OB_OK;
 }

@@ -9,7 +9,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "run/recipe.h"
+#include "run/identity.h"
 
 #define VERSION 1
 #define MAX_JSON ((size_t)1 << 28)
@@ -75,41 +75,20 @@ void ob_sisa_free(struct ob_sisa *s)
 
 /* ---- from settings ---- */
 
-static int take_identity(struct ob_sisa *s, json_t *settings, struct ob_err *err)
-{
-    char *text = json_dumps(settings, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
-    int rc;
-
-    if (!text)
-        return ob_fail(err, OB_ENOMEM, "out of memory");
-    rc = ob_strdup(&s->identity, text, err);
-    free(text);
-    return rc;
-}
-
 static int make_identity(struct ob_sisa *s, const struct ob_data *d, const struct ob_split *split,
                          struct ob_err *err)
 {
     const struct ob_sisa_opts *o = &s->o;
-    char recipe[400];
-    json_t *j;
+    json_t *j = ob_identity_new(&o->recipe, o->arch, o->normalize, d, split, o->seed, err);
     int rc;
 
-    OB_TRY(ob_recipe_text(recipe, sizeof(recipe), &o->recipe, err));
-    j = json_loads(recipe, 0, NULL);
     if (!j)
-        return ob_fail(err, OB_ENOMEM, "out of memory");
-    json_object_set_new(j, "arch", json_string(o->arch));
-    json_object_set_new(j, "normalize", json_string(o->normalize ? o->normalize : ""));
-    json_object_set_new(j, "data", json_string(d->info.hash));
-    json_object_set_new(j, "examples", json_string(d->info.spec));
-    json_object_set_new(j, "split", json_string(ob_split_hash(split)));
+        return OB_ENOMEM;
     json_object_set_new(j, "shards", json_integer(o->shards));
     json_object_set_new(j, "slices", json_integer(o->slices));
-    json_object_set_new(j, "seed", json_integer((json_int_t)o->seed));
     json_object_set_new(j, "backend", json_string(s->ctx->backend->name));
     json_object_set_new(j, "isa", json_string(ob_ctx_isa(s->ctx)));
-    rc = take_identity(s, j, err);
+    rc = ob_identity_text(&s->identity, j, err);
     json_decref(j);
     return rc;
 }
@@ -221,29 +200,20 @@ static int read_excluded(struct ob_sisa *s, const json_t *root, const char *path
 static int read_settings(struct ob_sisa **out, struct ob_ctx *ctx, const char *dir, json_t *j,
                          const char *path, struct ob_err *err)
 {
-    const char *arch, *normalize, *schedule, *augment, *optimizer;
+    const char *arch, *normalize;
     struct ob_sisa_opts o = OB_SISA_OPTS_INIT;
-    struct ob_recipe *r = &o.recipe;
     json_int_t seed;
 
-    if (!j ||
-        json_unpack(j, "{s:s,s:s,s:i,s:i,s:I,s:i,s:i,s:F,s:F,s:F,s:s,s:s,s:s}", "arch", &arch,
-                    "normalize", &normalize, "shards", &o.shards, "slices", &o.slices, "seed",
-                    &seed, "epochs", &r->epochs, "batch", &r->batch, "lr", &r->lr, "momentum",
-                    &r->momentum, "weight_decay", &r->weight_decay, "schedule", &schedule,
-                    "augment", &augment, "optimizer", &optimizer) ||
-        strlen(schedule) >= sizeof(r->schedule) || strlen(augment) >= sizeof(r->augment) ||
-        strlen(optimizer) >= sizeof(r->optimizer))
+    if (ob_recipe_of_json(&o.recipe, j) ||
+        json_unpack(j, "{s:s,s:s,s:i,s:i,s:I}", "arch", &arch, "normalize", &normalize, "shards",
+                    &o.shards, "slices", &o.slices, "seed", &seed))
         return damaged(path, err);
     o.seed = (uint64_t)seed;
-    snprintf(r->schedule, sizeof(r->schedule), "%s", schedule);
-    snprintf(r->augment, sizeof(r->augment), "%s", augment);
-    snprintf(r->optimizer, sizeof(r->optimizer), "%s", optimizer);
     if (check_opts(&o, NULL))
         return damaged(path, err);
     OB_TRY(begin(out, ctx, dir, arch, normalize, err));
     take_opts(*out, &o);
-    return take_identity(*out, j, err);
+    return ob_identity_text(&(*out)->identity, j, err);
 }
 
 static int parse(struct ob_sisa **out, struct ob_ctx *ctx, const char *dir, const char *path,
@@ -288,32 +258,12 @@ out:
 int ob_sisa_same(const struct ob_sisa *there, const struct ob_sisa *here, bool excluded,
                  struct ob_err *err)
 {
-    json_t *a = json_loads(there->identity, 0, NULL), *b = json_loads(here->identity, 0, NULL), *x;
-    const char *key;
-    int rc = a && b ? OB_OK : ob_fail(err, OB_ENOMEM, "out of memory");
-
-    json_object_foreach(b, key, x)
-    {
-        json_t *y = json_object_get(a, key);
-
-        if (!rc && !json_equal(x, y)) {
-            size_t how = JSON_ENCODE_ANY | JSON_REAL_PRECISION(9);
-            char *was = json_dumps(y, how), *is = json_dumps(x, how);
-
-            rc = ob_fail(err, OB_EFORMAT,
-                         "'%s' holds shards of other settings: %s is %.60s there and %.60s here",
-                         there->dir, key, was ? was : "nothing", is ? is : "nothing");
-            free(was);
-            free(is);
-        }
-    }
-    json_decref(a);
-    json_decref(b);
-    if (!rc && excluded && !ob_ids_equal(there->excluded, here->excluded))
+    OB_TRY(ob_identity_same(there->identity, here->identity, there->dir, "shards", err));
+    if (excluded && !ob_ids_equal(there->excluded, here->excluded))
         return ob_fail(
             err, OB_EFORMAT,
             "'%s' holds shards that leave other examples out (%zu there, %zu here); give "
             "another folder",
             there->dir, there->excluded->n, here->excluded->n);
-    return rc;
+    return OB_OK;
 }

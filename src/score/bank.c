@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "run/identity.h"
 
 #define MAX_JSON ((size_t)1 << 16)
 #define MAX_EXAMPLES ((size_t)1 << 31)
@@ -87,8 +88,6 @@ static int take_json(struct ob_bank *b, json_t *root, struct ob_err *err)
     json_t *subset = json_object_get(identity, "subset");
     const char *key = json_string_value(json_object_get(root, "key"));
     json_int_t version = json_integer_value(json_object_get(root, "oubli_bank"));
-    char *text;
-    int rc;
 
     if (version > OB_BANK_VERSION)
         return ob_fail(err, OB_EVERSION, "'%s' is from a newer release (version %lld)", b->dir,
@@ -97,12 +96,7 @@ static int take_json(struct ob_bank *b, json_t *root, struct ob_err *err)
         !json_is_number(subset) || !json_is_integer(models) || json_integer_value(models) < 1 ||
         json_integer_value(models) > OB_BANK_MODELS || !key)
         return bad(b, "bank.json is not what 'bank train' writes", err);
-    text = json_dumps(identity, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
-    if (!text)
-        return ob_fail(err, OB_ENOMEM, "out of memory");
-    rc = ob_strdup(&b->identity, text, err);
-    free(text);
-    OB_TRY(rc);
+    OB_TRY(ob_identity_text(&b->identity, identity, err));
     OB_TRY(ob_strdup(&b->arch, json_string_value(arch), err));
     b->info.arch = b->arch;
     b->info.n_models = (int)json_integer_value(models);

@@ -8,7 +8,7 @@
 
 #include "base/dir.h"
 #include "base/mem.h"
-#include "run/recipe.h"
+#include "run/identity.h"
 
 static int take_examples(struct ob_bank *b, const struct ob_data *d, const struct ob_split *split,
                          struct ob_err *err)
@@ -33,34 +33,18 @@ static int take_examples(struct ob_bank *b, const struct ob_data *d, const struc
     return OB_OK;
 }
 
-/* Settings by name, so that what differs can be named. */
 static int make_identity(struct ob_bank *b, const struct ob_data *d, const struct ob_split *split,
                          const struct ob_bank_opts *o, struct ob_err *err)
 {
-    char recipe[400], *text = NULL;
-    json_t *j;
+    json_t *j = ob_identity_new(&o->recipe, o->arch, o->normalize, d, split, o->seed, err);
+    int rc;
 
-    OB_TRY(ob_recipe_text(recipe, sizeof(recipe), &o->recipe, err));
-    j = json_loads(recipe, 0, NULL);
-    if (j) {
-        json_object_set_new(j, "arch", json_string(o->arch));
-        json_object_set_new(j, "normalize", json_string(o->normalize ? o->normalize : ""));
-        json_object_set_new(j, "data", json_string(d->info.hash));
-        json_object_set_new(j, "examples", json_string(d->info.spec));
-        json_object_set_new(j, "split", json_string(ob_split_hash(split)));
-        json_object_set_new(j, "subset", json_real(o->subset));
-        json_object_set_new(j, "seed", json_integer((json_int_t)o->seed));
-        text = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
-        json_decref(j);
-    }
-    if (!text)
-        return ob_fail(err, OB_ENOMEM, "out of memory");
-    ob_free(b->identity);
-    if (ob_strdup(&b->identity, text, err)) {
-        free(text);
+    if (!j)
         return OB_ENOMEM;
-    }
-    free(text);
+    json_object_set_new(j, "subset", json_real(o->subset));
+    rc = ob_identity_text(&b->identity, j, err);
+    json_decref(j);
+    OB_TRY(rc);
     ob_bank_take_key(b);
     return OB_OK;
 }
@@ -123,28 +107,7 @@ out:
 
 int ob_bank_same(const struct ob_bank *there, const struct ob_bank *here, struct ob_err *err)
 {
-    json_t *a = json_loads(there->identity, 0, NULL), *b = json_loads(here->identity, 0, NULL), *x;
-    const char *key;
-    int rc = a && b ? OB_OK : ob_fail(err, OB_ENOMEM, "out of memory");
-
-    json_object_foreach(b, key, x)
-    {
-        json_t *y = json_object_get(a, key);
-
-        if (!rc && !json_equal(x, y)) {
-            size_t how = JSON_ENCODE_ANY | JSON_REAL_PRECISION(9);
-            char *was = json_dumps(y, how), *is = json_dumps(x, how);
-
-            rc = ob_fail(err, OB_EFORMAT,
-                         "'%s' holds a bank with other settings: %s is %.80s there and %.80s here",
-                         there->dir, key, was ? was : "nothing", is ? is : "nothing");
-            free(was);
-            free(is);
-        }
-    }
-    json_decref(a);
-    json_decref(b);
-    return rc;
+    return ob_identity_same(there->identity, here->identity, there->dir, "a bank", err);
 }
 
 /* What a run that was killed here has left, or another process has just written: many may start one bank at
@@ -197,6 +160,8 @@ static int check_opts(const struct ob_bank *b, const struct ob_bank_opts *o, str
         return ob_fail(err, OB_EINVAL,
                        "a subset of %g of %zu examples: it takes some and leaves some out",
                        o->subset, b->n_part);
+    if (!o->recipe.epochs)
+        return ob_fail(err, OB_EINVAL, "epochs is 0: what has not been trained remembers nothing");
     return ob_recipe_check(&o->recipe, err);
 }
 

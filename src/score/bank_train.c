@@ -234,12 +234,27 @@ static int work(void *arg, int k, struct ob_err *err)
 
 /* ---- before work starts ---- */
 
+/* As ob_bank_check, and OB_EFORMAT where weights are to be kept and are not there. */
+static int check_model(const struct training *t, int k, struct ob_err *why)
+{
+    char *path;
+    int there;
+
+    OB_TRY(ob_bank_check(t->b, k, why));
+    if (!t->o->keep_weights)
+        return OB_OK;
+    OB_TRY(ob_bank_model_path(&path, t->b, k, "safetensors", why));
+    there = ob_file_exists(path);
+    ob_free(path);
+    return there ? OB_OK : ob_fail(why, OB_EFORMAT, "its weights were not kept");
+}
+
 static int find_missing(struct training *t, struct ob_err *err)
 {
     OB_TRY(ob_alloc(t->missing, (size_t)(t->o->end - t->o->first), err));
     for (int k = t->o->first; k < t->o->end; k++) {
         struct ob_err why = { 0 };
-        int rc = ob_bank_check(t->b, k, &why);
+        int rc = check_model(t, k, &why);
 
         OB_TRY(ob_ctx_stop(t->b->ctx, err));
         if (!rc) {
