@@ -70,7 +70,11 @@ static int run(struct cmd *c, const struct forget *f)
 
     TRY(check(c, f));
     if (!strcmp(f->method, "sisa"))
-        return sisa_forget(c, &f->in, f->forget, f->how.output);
+        return sisa_forget(c, &(struct sisa_forget_args){ .in = &f->in,
+                                                          .forget = f->forget,
+                                                          .output = f->how.output,
+                                                          .copies = &f->copies,
+                                                          .dry_run = f->how.dry_run });
     TRY(cmd_start(c));
     TRY(inputs_open(c, &in, &f->in, OTHER_DATA_REFUSED));
     GO(forget_open(c, &ids, f->forget, &in));

@@ -125,53 +125,89 @@ out:
 
 /* ---- forget ---- */
 
-static int print_forgotten(struct cmd *c, const char *output, const struct inputs *in,
-                           const struct ob_ids *forget, const struct ob_sisa_done *done,
-                           const struct ob_cost *cost)
+static json_t *step_json(const struct inputs *in, const struct ob_ids *forget,
+                         const struct ob_sisa_done *done, const struct ob_cost *cost, int dry_run)
 {
-    size_t n = ob_ids_n(ob_split_train(in->split));
-    json_t *j, *step;
+    json_t *step = json_object();
+
+    put_text(step, "name", "all");
+    put_text(step, "method", "sisa");
+    put_count(step, "forget", ob_ids_n(forget));
+    put_count(step, "retain", ob_ids_n(ob_split_train(in->split)) - done->n_left_out);
+    put_count(step, "images", cost->images);
+    put_count(step, "images_forward", cost->images_forward);
+    if (!dry_run)
+        put_number(step, "seconds", cost->seconds);
+    json_object_set_new(step, "settings", json_object());
+    put_slices(step, done);
+    return step;
+}
+
+static int print_forgotten(struct cmd *c, const char *output, json_t *step,
+                           const struct ob_sisa_done *done, const struct ob_cost *cost)
+{
+    json_t *j;
 
     progress_clear(c->progress);
     if (!c->json) {
+        json_decref(step);
         print_done(output, done, cost);
         return OB_OK;
     }
     j = cost_json(output, cost);
-    step = json_object();
-    put_text(step, "name", "all");
-    put_text(step, "method", "sisa");
-    put_count(step, "forget", ob_ids_n(forget));
-    put_count(step, "retain", n - ob_ids_n(forget));
-    put_count(step, "images", cost->images);
-    put_count(step, "images_forward", cost->images_forward);
-    put_number(step, "seconds", cost->seconds);
-    json_object_set_new(step, "settings", json_object());
-    put_slices(step, done);
     json_object_set_new(j, "steps", json_pack("[o]", step));
     json_object_set_new(j, "untouched", json_array());
     return print_json(c, j);
 }
 
-int sisa_forget(struct cmd *c, const struct inputs_opts *o, const char *forget, const char *output)
+static int print_dry(struct cmd *c, json_t *step, const struct ob_sisa_done *done,
+                     const struct ob_cost *cost)
+{
+    json_t *j;
+
+    if (!c->json) {
+        json_decref(step);
+        printf("%d of %d slices would be trained again, in %d of %d shards: %llu images\n"
+               "nothing was done (--dry-run); an image is one example's gradient, once\n",
+               done->slices_trained, done->shards * done->slices, done->shards_trained,
+               done->shards, (unsigned long long)cost->images);
+        return OB_OK;
+    }
+    j = json_object();
+    json_object_set_new(j, "dry_run", json_true());
+    put_count(j, "images", cost->images);
+    put_count(j, "images_forward", cost->images_forward);
+    json_object_set_new(j, "steps", json_pack("[o]", step));
+    json_object_set_new(j, "untouched", json_array());
+    return print_json(c, j);
+}
+
+int sisa_forget(struct cmd *c, const struct sisa_forget_args *a)
 {
     struct inputs in;
     struct ob_sisa_done done;
     struct ob_cost cost;
     struct ob_ids *ids = NULL;
+    const char *from = a->in->model;
     int status;
 
-    if (!ob_sisa_is(o->model))
+    if (!ob_sisa_is(from))
         return cmd_fail(c, OB_EINVAL,
                         "'%s' is no folder of shards: 'sisa' needs an original that was trained "
                         "with 'oubli train --sisa S,R'",
-                        o->model);
+                        from);
     TRY(cmd_start(c));
-    TRY(inputs_open(c, &in, o, OTHER_DATA_REFUSED));
-    GO(forget_open(c, &ids, forget, &in));
+    TRY(inputs_open(c, &in, a->in, OTHER_DATA_REFUSED));
+    GO(forget_open(c, &ids, a->forget, &in));
+    GO(copies_settle(c, &ids, &in, a->copies, 1));
+    if (a->dry_run) {
+        GO(ob_sisa_forget_cost(&cost, &done, c->ctx, from, in.data, in.split, ids, &c->err));
+        status = print_dry(c, step_json(&in, ids, &done, &cost, 1), &done, &cost);
+        goto out;
+    }
     snprintf(c->hint, sizeof(c->hint), "the same command goes on");
-    GO(ob_sisa_forget(&cost, &done, c->ctx, o->model, output, in.data, in.split, ids, &c->err));
-    status = print_forgotten(c, output, &in, ids, &done, &cost);
+    GO(ob_sisa_forget(&cost, &done, c->ctx, from, a->output, in.data, in.split, ids, &c->err));
+    status = print_forgotten(c, a->output, step_json(&in, ids, &done, &cost, 0), &done, &cost);
 out:
     ob_ids_free(ids);
     inputs_release(&in);

@@ -2,7 +2,7 @@
 #ifndef OUBLI_SISA_H
 #define OUBLI_SISA_H
 
-#include "setup.h"
+#include "copies.h"
 
 struct sisa_train_args { /* of 'oubli train --sisa' */
     const char *data, *arch, *output, *exclude, *normalize, *sisa;
@@ -13,8 +13,12 @@ struct sisa_train_args { /* of 'oubli train --sisa' */
 };
 int sisa_train(struct cmd *c, const struct sisa_train_args *a);
 
-/* 'oubli forget --method sisa'. */
-int sisa_forget(struct cmd *c, const struct inputs_opts *in, const char *forget,
-                const char *output);
+struct sisa_forget_args { /* of 'oubli forget --method sisa' */
+    const struct inputs_opts *in;
+    const char *forget, *output;
+    const struct copies_opts *copies;
+    int dry_run;
+};
+int sisa_forget(struct cmd *c, const struct sisa_forget_args *a);
 
 #endif

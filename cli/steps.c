@@ -269,13 +269,14 @@ static int dry_json(struct cmd *c, const struct ob_cost *cost, const struct ob_s
     for (size_t i = 0; i < n; i++) {
         json_t *s = step_json(&r[i]);
 
-        json_object_del(s, "seconds");
         if (!r[i].predicted) { /* not known: absent */
+            json_object_del(s, "seconds");
             json_object_del(s, "images");
             json_object_del(s, "images_forward");
         }
         json_array_append_new(steps, s);
     }
+    put_number(j, "seconds", cost->seconds);
     put_count(j, "images", cost->images);
     put_count(j, "images_forward", cost->images_forward);
     json_object_set_new(j, "steps", steps);
@@ -285,9 +286,9 @@ static int dry_json(struct cmd *c, const struct ob_cost *cost, const struct ob_s
 
 static void dry_table(const struct ob_step_result *r, size_t n)
 {
-    struct table *t = table_new("rllrrrrl");
-    static const char *const head[] = { "step",   "part",   "method",  "forget",
-                                        "retain", "images", "forward", "settings" };
+    struct table *t = table_new("rllrrrrrl");
+    static const char *const head[] = { "step",   "part",    "method", "forget",  "retain",
+                                        "images", "forward", "time",   "settings" };
 
     for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++)
         table_cell(t, "%s", head[i]);
@@ -300,14 +301,16 @@ static void dry_table(const struct ob_step_result *r, size_t n)
         if (r[i].predicted) {
             table_cell(t, "%llu", (unsigned long long)r[i].cost.images);
             table_cell(t, "%llu", (unsigned long long)r[i].cost.images_forward);
+            table_cell(t, "%.1f s", r[i].cost.seconds);
         } else {
+            table_cell(t, "not known");
             table_cell(t, "not known");
             table_cell(t, "not known");
         }
         table_cell(t, "%s", r[i].settings);
     }
     table_print(t, stdout);
-    printf("\nnothing was done (--dry-run); an image is one example's gradient, once\n");
+    printf("\nnothing was done (--dry-run); an image is one example's gradient, once; times from one batch here\n");
 }
 
 static int result_json(struct cmd *c, const struct steps_run *how, const struct ob_cost *cost,

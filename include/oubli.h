@@ -366,6 +366,7 @@ struct ob_sisa_opts {
 struct ob_sisa_done {
     int shards, slices;                              /* of the folder; slices of a shard */
     int shards_trained, slices_trained, slices_kept; /* in this run; of all shards */
+    size_t n_left_out; /* examples that the folder then leaves out */
 };
 /* Trains what is not there yet, into `dir`. `exclude`: examples of the training part to leave out, or
  * NULL; where the others belong does not depend on them. Every finished slice survives a kill, and the
@@ -379,6 +380,10 @@ int ob_sisa_train(struct ob_cost *cost, struct ob_sisa_done *done, struct ob_ctx
 int ob_sisa_forget(struct ob_cost *cost, struct ob_sisa_done *done, struct ob_ctx *ctx,
                    const char *from, const char *dir, const struct ob_data *d,
                    const struct ob_split *split, const struct ob_ids *forget, struct ob_err *err);
+/* What it would train, changing nothing: images and slices. `from` counts as whole. */
+int ob_sisa_forget_cost(struct ob_cost *cost, struct ob_sisa_done *done, struct ob_ctx *ctx,
+                        const char *from, const struct ob_data *d, const struct ob_split *split,
+                        const struct ob_ids *forget, struct ob_err *err);
 int ob_sisa_is(const char *path); /* a folder of shards, finished or not */
 /* All shards as a model for ob_predict() and ob_evaluate(); whatever asks for weights refuses it
  * (OB_EINVAL). OB_VOTE: the share of the shards that choose a class, ties to the lower class;
@@ -652,7 +657,7 @@ struct ob_step_result {
     struct ob_cost cost;
     int resumed;                 /* read from keep_steps, not run again */
     char report[OB_REPORT_ROOM]; /* what the method says of its run, a JSON object; "": nothing */
-    int predicted;             /* of a dry run: the images in `cost` are what the step would take */
+    int predicted; /* of a dry run: images and seconds in `cost` are what the step would take */
     char notes[OB_NOTES_ROOM]; /* lines: what the method found out, what its promise rests on */
 };
 struct ob_rum_opts {
@@ -663,7 +668,7 @@ struct ob_rum_opts {
     /* called after each step with the model as it then is; may be NULL. Non-zero stops. */
     int (*on_step)(void *arg, size_t step, const struct ob_model *m);
     void *arg;
-    int dry_run; /* check everything, predict what each step costs, change nothing */
+    int dry_run; /* check everything, predict what each step costs (one batch is timed), change nothing */
 };
 #define OB_RUM_OPTS_INIT                                                                           \
     {                                                                                              \

@@ -280,7 +280,9 @@ static int run(struct work *w, struct ob_err *err)
 
     w->recipe = w->s->o.recipe;
     w->recipe.epochs = ob_sisa_epochs(w->s, w->s->o.slices);
-    *done = (struct ob_sisa_done){ .shards = w->s->o.shards, .slices = w->s->o.slices };
+    *done = (struct ob_sisa_done){ .shards = w->s->o.shards,
+                                   .slices = w->s->o.slices,
+                                   .n_left_out = w->s->excluded->n };
     OB_TRY(check_room(w, err));
     OB_TRY(open_folder(w->s, err));
     OB_TRY(ob_sisa_write_parts(w->s, err));

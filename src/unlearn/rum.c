@@ -146,16 +146,24 @@ static int check_jobs(struct rum *r, size_t n_models, struct ob_err *err)
 /* What each step would take; those that do not say are left out. */
 static int predict(struct rum *r, struct ob_err *err)
 {
+    struct ob_rate rate = { 0 };
+
     for (size_t i = 0; i < r->p->n; i++) {
+        struct ob_cost *c = &r->result[i].cost;
         struct ob_job job;
         void *state;
+        int rc = OB_OK;
 
         if (!r->p->step[i].method->cost)
             continue;
         OB_TRY(unopened(r, i, &job, &state, err));
-        job.method->cost(state, &job, &r->result[i].cost);
-        r->result[i].predicted = 1;
+        job.method->cost(state, &job, c);
+        if (c->images + c->images_forward && !rate.gradient)
+            rc = ob_job_rate(&rate, &job, err);
         ob_free(state);
+        OB_TRY(rc);
+        c->seconds = rate.gradient * (double)c->images + rate.forward * (double)c->images_forward;
+        r->result[i].predicted = 1;
     }
     return OB_OK;
 }
