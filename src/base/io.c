@@ -46,7 +46,8 @@ static int read_open(struct ob_file *f, int fd, size_t max, struct ob_err *err)
         return ob_fail(err, OB_EFORMAT, "'%s' is a folder, not a file", f->path);
     if (!S_ISREG(st.st_mode))
         return ob_fail(err, OB_EFORMAT, "'%s' is not a regular file", f->path);
-    if ((uint64_t)st.st_size > max)
+    f->beyond = (uint64_t)st.st_size > max;
+    if (f->beyond)
         return ob_fail(err, OB_EFORMAT, "'%s' is too large: %lld bytes, at most %zu make sense",
                        f->path, (long long)st.st_size, max);
     return read_all(f, fd, (size_t)st.st_size, err);
@@ -73,6 +74,7 @@ static int unpack(struct ob_file *f, size_t max, struct ob_err *err)
     ob_free(f->data);
     f->data = out.data;
     f->n = out.n;
+    f->beyond = out.beyond;
     return rc;
 }
 

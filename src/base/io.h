@@ -16,6 +16,7 @@ struct ob_file {
     unsigned char *data;
     size_t n;
     char path[1024];
+    bool beyond; /* it holds more than `max` bytes, which is why it was not read */
 };
 /* OB_ENOTFOUND, OB_EIO, or OB_EFORMAT: larger than `max` bytes (also while unpacking), damaged
  * archive. `out` is to be released in every case. */

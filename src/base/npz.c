@@ -23,30 +23,59 @@ static int take_name(const struct ob_npz *z, struct ob_npz_entry *out, const str
     return OB_OK;
 }
 
-static int take_entry(struct ob_npz *z, struct ob_npz_entry *out, struct ob_zip_entry *e,
-                      struct ob_err *err)
+static int parse(struct ob_npy *out, struct ob_npz *z, struct ob_zip_entry *e, const char *array,
+                 struct ob_err *err)
 {
     size_t n = strlen(z->file.path), skip = n > 100 ? n - 100 : 0;
     char name[200];
 
-    OB_TRY(take_name(z, out, e, err));
     OB_TRY(ob_zip_data(&z->zip, e, err));
-    snprintf(name, sizeof(name), "%s/%s", z->file.path + skip, out->name);
-    return ob_npy_parse(&out->array, e->data, e->size, name, err);
+    snprintf(name, sizeof(name), "%s/%.64s", z->file.path + skip, array);
+    return ob_npy_parse(out, e->data, e->size, name, err);
+}
+
+int ob_npz_open(struct ob_npz *z, size_t max, struct ob_err *err)
+{
+    return ob_zip_parse(&z->zip, z->file.data, z->file.n, z->file.path, "a .npz archive", max, err);
+}
+
+static struct ob_zip_entry *entry_of(const struct ob_npz *z, const char *name)
+{
+    char full[80];
+    int n = snprintf(full, sizeof(full), "%s.npy", name);
+
+    return n > 0 && (size_t)n < sizeof(full) ? ob_zip_find(&z->zip, full, (size_t)n) : NULL;
+}
+
+size_t ob_npz_size(const struct ob_npz *z, const char *name)
+{
+    const struct ob_zip_entry *e = entry_of(z, name);
+
+    return e ? e->size : 0;
+}
+
+int ob_npz_take(struct ob_npy *out, struct ob_npz *z, const char *name, struct ob_err *err)
+{
+    struct ob_zip_entry *e = entry_of(z, name);
+
+    return e ? parse(out, z, e, name, err) : OB_ENOTFOUND;
 }
 
 static int read_entries(struct ob_npz *out, size_t max, struct ob_err *err)
 {
     struct ob_zip *zip = &out->zip;
 
-    OB_TRY(
-        ob_zip_parse(zip, out->file.data, out->file.n, out->file.path, "a .npz archive", max, err));
+    OB_TRY(ob_npz_open(out, max, err));
     if (zip->n > MAX_ENTRIES)
         return ob_fail(err, OB_EFORMAT, "'%s' has %zu arrays, at most %d are read", out->file.path,
                        zip->n, MAX_ENTRIES);
     OB_TRY(ob_alloc(out->entry, zip->n, err));
-    for (size_t i = 0; i < zip->n; i++)
-        OB_TRY(take_entry(out, &out->entry[i], &zip->entry[i], err));
+    for (size_t i = 0; i < zip->n; i++) {
+        struct ob_npz_entry *e = &out->entry[i];
+
+        OB_TRY(take_name(out, e, &zip->entry[i], err));
+        OB_TRY(parse(&e->array, out, &zip->entry[i], e->name, err));
+    }
     out->n = zip->n;
     return OB_OK;
 }

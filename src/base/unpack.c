@@ -41,7 +41,8 @@ static int make_room(struct ob_bytes *out, size_t *room, size_t max, const char 
 {
     size_t more = *room > SIZE_MAX / 2 ? SIZE_MAX : *room * 2;
 
-    if (out->n > max)
+    out->beyond = out->n > max;
+    if (out->beyond)
         return ob_fail(err, OB_EFORMAT, "'%s' unpacks to more than %zu bytes", name, max);
     if (out->n < *room)
         return OB_OK;

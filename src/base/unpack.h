@@ -2,11 +2,14 @@
 #ifndef OB_BASE_UNPACK_H
 #define OB_BASE_UNPACK_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 struct ob_bytes {
     unsigned char *data; /* the caller frees it, on failure too */
     size_t n;
+    bool beyond; /* there was more than `max` bytes of it */
 };
 /* OB_EFORMAT: damaged, cut short, something behind the end, or more than `max` bytes inside.
  * Several members one after another are one stream, as gzip and xz take them. `name`: for

@@ -96,14 +96,14 @@ static void take_records(struct ob_examples *e, size_t first, const struct ob_fi
     }
 }
 
-static int read_file(struct ob_file *f, size_t *n, const char *dir, const struct layout *l,
+static int read_file(struct ob_file *f, const struct ob_data *d, size_t *n, const char *dir, const struct layout *l,
                      const char *name, struct ob_err *err)
 {
     size_t record = l->n_labels + PIXELS;
     char path[650];
 
     locate(path, sizeof(path), dir, l, name);
-    OB_TRY(ob_file_read_any(f, path, MAX_FILE, err));
+    OB_TRY(ob_data_read_file(f, d, path, MAX_FILE, err));
     if (!f->n || f->n % record)
         return ob_fail(err, OB_EFORMAT, "'%s' holds %zu bytes, not a multiple of %zu (one image)",
                        f->path, f->n, record);
@@ -123,7 +123,7 @@ static int read_part(struct ob_data *d, const char *dir, const struct layout *l,
     int rc = OB_OK;
 
     for (int i = 0; i < MAX_FILES && l->file[part][i]; i++)
-        OB_GO(read_file(&f[i], &n, dir, l, l->file[part][i], err));
+        OB_GO(read_file(&f[i], d, &n, dir, l, l->file[part][i], err));
     OB_GO(ob_examples_alloc(d, part, n, 0, err));
     for (int i = 0; i < MAX_FILES && f[i].n; i++) {
         take_records(&d->ex[part], first, &f[i], l);

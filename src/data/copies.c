@@ -2,10 +2,11 @@
  * copies.c - pairs of images that are equal, or nearly: encoded again, shifted a little, mirrored.
  *
  * Every image of one set is hashed as it would be if it were shifted by up to two pixels to each side, mirrored or
- * not; images of the other set whose own hash differs in at most seven of 64 bits are compared pixel by pixel (in fewer, where
+ * not; images of the other set whose own hash differs in at most ten of 64 bits are compared pixel by pixel (in fewer, where
  * the data set's images are much alike).
- * The hashes are found by multi-index hashing (Norouzi, Punjani, Fleet, CVPR 2012): of four pieces of 16
- * bits one differs in one bit at most, so looking up each piece and its 16 neighbours misses nothing.
+ * The hashes are found by multi-index hashing (Norouzi, Punjani, Fleet, CVPR 2012): where up to seven bits
+ * differ, one of four pieces of 16 bits does in one bit at most, so looking up each piece and its 16
+ * neighbours misses nothing; beyond, most.
  */
 #include "data/copies.h"
 

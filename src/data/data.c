@@ -147,6 +147,37 @@ static int canonical_spec(char out[256], const struct ob_data_arg *a, struct ob_
     return n < 256 ? OB_OK : ob_fail(err, OB_EINVAL, "too many options of the data");
 }
 
+/* ---- files ---- */
+
+#define SMALLER "a smaller data set needs less; OB_MEMORY=off tries it all the same"
+
+int ob_data_check_room(const struct ob_data *d, size_t bytes, const char *path, struct ob_err *err)
+{
+    char what[240];
+
+    snprintf(what, sizeof(what), "reading '%.200s'", path);
+    return ob_room_check(d->ctx, bytes, what, NULL, SMALLER, err);
+}
+
+int ob_data_read_file(struct ob_file *f, const struct ob_data *d, const char *path, size_t max,
+                      struct ob_err *err)
+{
+    struct ob_err why = { 0 };
+    char text[24];
+    size_t room;
+    bool bounded = ob_room_of(d->ctx, &room) && room < max;
+    int rc = ob_file_read_any(f, path, bounded ? room : max, &why);
+
+    if (!rc)
+        return OB_OK;
+    if (!bounded || !f->beyond)
+        return ob_fail(err, rc, "%s", why.msg);
+    OB_TRY(ob_data_check_room(d, ob_file_size(f->path), f->path, err));
+    /* unpacked: nobody knows how much it would have been */
+    return ob_fail(err, OB_ENOMEM, "reading '%.200s' needs more than the %s that are free; " SMALLER,
+                   f->path, ob_room_text(text, room));
+}
+
 /* ---- what every source must have delivered ---- */
 
 int ob_examples_alloc(struct ob_data *d, int part, size_t n, int is_float, struct ob_err *err)
@@ -168,9 +199,7 @@ int ob_examples_alloc(struct ob_data *d, int part, size_t n, int is_float, struc
         !ob_mul(&bytes, total, is_float ? sizeof(float) : 1))
         return ob_fail(err, OB_ENOMEM, "out of memory");
     snprintf(what, sizeof(what), "the %s part", part == OB_TRAIN ? "training" : "test");
-    OB_TRY(ob_room_check(d->ctx, bytes, what, NULL,
-                         "a smaller data set needs less; OB_MEMORY=off tries it all the same",
-                         err));
+    OB_TRY(ob_room_check(d->ctx, bytes, what, NULL, SMALLER, err));
     e->n = n;
     if (is_float)
         OB_TRY(ob_alloc(e->f32, total, err));

@@ -3,6 +3,7 @@
 #define OB_DATA_DATA_H
 
 #include "base/ctx.h"
+#include "base/io.h"
 
 struct ob_ids {
     uint32_t *id; /* ascending, no duplicates */
@@ -47,6 +48,10 @@ extern const struct ob_source ob_source_idx, ob_source_cifar10, ob_source_cifar1
 /* n images of the size in d->info, which is checked, zeroed, into d->ex[part]; frees nothing that was
  * there. OB_EFORMAT: not a size that is possible; OB_ENOMEM: also where less is free. */
 int ob_examples_alloc(struct ob_data *d, int part, size_t n, int is_float, struct ob_err *err);
+/* A whole file, plain, .gz or .xz; OB_ENOMEM in one line: more than there is room for. */
+int ob_data_read_file(struct ob_file *f, const struct ob_data *d, const char *path, size_t max,
+                      struct ob_err *err);
+int ob_data_check_room(const struct ob_data *d, size_t bytes, const char *path, struct ob_err *err);
 /* For sources that do not say: n_classes is the largest training label plus one, and each of them
  * occurs. `path`: for messages. */
 int ob_data_count_classes(struct ob_data *d, const char *path, struct ob_err *err);

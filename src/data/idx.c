@@ -14,12 +14,12 @@
 #define IMAGES 2051
 #define LABELS 2049
 
-static int open_file(struct ob_file *f, const char *dir, const char *name, struct ob_err *err)
+static int open_file(struct ob_file *f, const struct ob_data *d, const char *dir, const char *name, struct ob_err *err)
 {
     char path[600];
 
     snprintf(path, sizeof(path), "%s/%s", dir, name);
-    return ob_file_read_any(f, path, MAX_FILE, err);
+    return ob_data_read_file(f, d, path, MAX_FILE, err);
 }
 
 /* Takes the head; size[0..n_sizes) are count, height, width, and what is left fits them exactly. */
@@ -90,11 +90,11 @@ static int open_idx(struct ob_data *d, const struct ob_data_arg *a, struct ob_er
         char file[64];
 
         snprintf(file, sizeof(file), "%s-images-idx3-ubyte", name[p]);
-        OB_GO(open_file(&f, a->where, file, err));
+        OB_GO(open_file(&f, d, a->where, file, err));
         OB_GO(take_images(d, p, &f, err));
         ob_file_release(&f);
         snprintf(file, sizeof(file), "%s-labels-idx1-ubyte", name[p]);
-        OB_GO(open_file(&f, a->where, file, err));
+        OB_GO(open_file(&f, d, a->where, file, err));
         OB_GO(take_labels(d, p, &f, err));
         ob_file_release(&f);
     }

@@ -245,7 +245,7 @@ static int list_test(struct ob_images *im, const char *asked, struct ob_err *err
     OB_TRY(ob_images_join(test, im->root, "test", err));
     OB_TRY(ob_images_join(val, im->root, "val", err));
     im->tiny = ob_file_exists(wnids);
-    if (!asked && im->tiny)
+    if (im->tiny && (!asked || !strcmp(asked, "val")))
         return ob_images_take_tiny(im, wnids, err);
     has_test = ob_file_exists(test);
     has_val = ob_file_exists(val);

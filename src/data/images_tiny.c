@@ -169,15 +169,16 @@ out:
 int ob_images_take_tiny(struct ob_images *im, const char *wnids, struct ob_err *err)
 {
     struct ob_file f;
-    char path[PATH];
+    char path[PATH], pictures[PATH];
     int rc;
 
     OB_TRY(ob_file_read(&f, wnids, MAX_TEXT, false, err));
     rc = check_wnids(im, &f, err);
     ob_file_release(&f);
     OB_TRY(rc);
+    OB_TRY(ob_images_join(pictures, im->root, "val/images", err));
     OB_TRY(ob_images_join(path, im->root, "val/val_annotations.txt", err));
-    if (!ob_file_exists(path))
+    if (!ob_file_exists(path) || !ob_file_exists(pictures)) /* sorted, with or without that file */
         return ob_images_take_test(im, "val", err);
     return take_annotated(im, path, err);
 }

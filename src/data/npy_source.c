@@ -141,16 +141,6 @@ static const struct array {
 };
 #define N_ARRAYS (sizeof(arrays) / sizeof(arrays[0]))
 
-/* A whole file is read at once; its pixels then stand beside it for a moment. */
-static int check_room(const struct ob_data *d, const char *path, struct ob_err *err)
-{
-    char what[600];
-
-    snprintf(what, sizeof(what), "reading '%.200s'", path);
-    return ob_room_check(d->ctx, ob_file_size(path), what, NULL,
-                         "a smaller data set needs less; OB_MEMORY=off tries it all the same", err);
-}
-
 static int read_folder(struct ob_data *d, const char *where, struct ob_err *err)
 {
     for (size_t i = 0; i < N_ARRAYS; i++) {
@@ -160,8 +150,7 @@ static int read_folder(struct ob_data *d, const char *where, struct ob_err *err)
         int rc;
 
         snprintf(path, sizeof(path), "%s/%s.npy", where, arrays[i].name);
-        OB_TRY(check_room(d, path, err));
-        OB_TRY(ob_file_read_any(&f, path, MAX_FILE, err));
+        OB_TRY(ob_data_read_file(&f, d, path, MAX_FILE, err));
         rc = ob_npy_parse(&a, f.data, f.n, f.path, err);
         if (!rc)
             rc = arrays[i].take(d, arrays[i].part, &a, f.path, err);
@@ -173,21 +162,24 @@ static int read_folder(struct ob_data *d, const char *where, struct ob_err *err)
 
 static int read_archive(struct ob_data *d, const char *where, struct ob_err *err)
 {
-    struct ob_npz z;
-    int rc = OB_OK;
+    struct ob_npz z = { 0 };
+    int rc;
 
-    OB_TRY(check_room(d, where, err));
-    OB_TRY(ob_npz_read(&z, where, MAX_FILE, err));
+    OB_GO(ob_data_read_file(&z.file, d, where, MAX_FILE, err));
+    OB_GO(ob_npz_open(&z, MAX_FILE, err));
     for (size_t i = 0; i < N_ARRAYS; i++) {
-        const struct ob_npy *a = ob_npz_find(&z, arrays[i].name);
+        struct ob_npy a;
         char name[600];
 
         snprintf(name, sizeof(name), "%s/%s", where, arrays[i].name);
-        if (!a)
-            OB_GO(ob_fail(err, OB_EFORMAT,
-                          "'%s' has no array '%s'; x_train, y_train, x_test, y_test are needed",
-                          where, arrays[i].name));
-        OB_GO(arrays[i].take(d, arrays[i].part, a, name, err));
+        OB_GO(ob_data_check_room(d, ob_npz_size(&z, arrays[i].name), name, err));
+        rc = ob_npz_take(&a, &z, arrays[i].name, err);
+        if (rc == OB_ENOTFOUND)
+            rc = ob_fail(err, OB_EFORMAT,
+                         "'%s' has no array '%s'; x_train, y_train, x_test, y_test are needed",
+                         where, arrays[i].name);
+        OB_GO(rc);
+        OB_GO(arrays[i].take(d, arrays[i].part, &a, name, err));
     }
 out:
     ob_npz_release(&z);

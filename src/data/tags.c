@@ -88,17 +88,20 @@ static int take_array(struct tags *t, const struct ob_npy *a, struct ob_err *err
 /* "a/b.npz:name" */
 static int read_archive(struct tags *t, const char *colon, struct ob_err *err)
 {
-    const struct ob_npy *a;
+    struct ob_npy a;
     char *path;
     int rc;
 
     OB_TRY(ob_strdup(&path, t->path, err));
     path[colon - t->path] = 0;
-    rc = ob_npz_read(&t->npz, path, MAX_FILE, err);
-    a = rc ? NULL : ob_npz_find(&t->npz, colon + 1);
-    if (!rc)
-        rc = a ? take_array(t, a, err)
-               : ob_fail(err, OB_EFORMAT, "'%s' has no array '%s'", path, colon + 1);
+    OB_GO(ob_file_read(&t->npz.file, path, MAX_FILE, false, err));
+    OB_GO(ob_npz_open(&t->npz, MAX_FILE, err));
+    rc = ob_npz_take(&a, &t->npz, colon + 1, err);
+    if (rc == OB_ENOTFOUND)
+        rc = ob_fail(err, OB_EFORMAT, "'%s' has no array '%s'", path, colon + 1);
+    OB_GO(rc);
+    rc = take_array(t, &a, err);
+out:
     ob_free(path);
     return rc;
 }

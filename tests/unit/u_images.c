@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "base/npy.h"
 #include "data/data.h"
 
 struct said { /* what a context logged */
@@ -265,6 +266,8 @@ static void tiny(void **state)
     snprintf(spec, sizeof(spec), "images:%s", dir);
     must(ob_data_open(&d, NULL, spec, err));
     memcpy(hash, ob_data_info(d)->hash, 65);
+    must(get_hash(sorted, dir, ",test-from=val", err));
+    assert_string_equal(hash, sorted);
     assert_int_equal(ob_data_info(d)->channels, 3);
     assert_int_equal(ob_data_info(d)->n[OB_TRAIN], 3);
     assert_int_equal(ob_data_info(d)->n[OB_TEST], 3);
@@ -285,6 +288,9 @@ static void tiny(void **state)
     put_golden(dir, "val/n01/val_2.JPEG", "444.jpg");
     put_golden(dir, "test/images/test_0.JPEG", "444.jpg");
     put_bytes(dir, "wnids.txt", "n01\r\nn02", 8);
+    must(get_hash(sorted, dir, "", err));
+    assert_string_equal(hash, sorted);
+    put_bytes(dir, "val/val_annotations.txt", "left there", 10);
     must(get_hash(sorted, dir, "", err));
     assert_string_equal(hash, sorted);
 }
@@ -575,6 +581,31 @@ static int open_npz(const char *path, struct ob_err *err)
     return open_with(hash, spec, NULL, 0, &said, err);
 }
 
+/* Strings, objects and texts beside the four arrays are nobody's business. */
+static void surplus(void **state)
+{
+    static const uint8_t x[2 * 64] = { 0 }, y[2] = { 0, 1 };
+    static const char *const name[4] = { "x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy" };
+    static const size_t shape[3] = { 2, 8, 8 };
+    struct ob_zip_item item[6] = { { "classes.npy", { { "no array", 8 } } },
+                                   { "notes.txt", { { "hello", 5 } } } };
+    struct ob_file f[4];
+    char path[200];
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        scratch_file(path, sizeof(path), name[i]);
+        must(ob_npy_write(path, "|u1", shape, i % 2 ? 1 : 3, i % 2 ? y : x, err));
+        must(ob_file_read(&f[i], path, 4096, false, err));
+        item[2 + i] = (struct ob_zip_item){ name[i], { { f[i].data, f[i].n } } };
+    }
+    scratch_file(path, sizeof(path), "surplus.npz");
+    must(ob_zip_write(path, item, 6, 0, err));
+    must(open_npz(path, err));
+    for (int i = 0; i < 4; i++)
+        ob_file_release(&f[i]);
+}
+
 static void archive(void **state)
 {
     static const uint8_t x[4 * 64] = { 0 }, y[4] = { 0, 1, 0, 1 };
@@ -609,7 +640,7 @@ int main(void)
         cmocka_unit_test(refused),        cmocka_unit_test(threads),
         cmocka_unit_test(cache),          cmocka_unit_test(cache_damaged),
         cmocka_unit_test(cache_mixed_up), cmocka_unit_test(cache_not_writable),
-        cmocka_unit_test(archive),
+        cmocka_unit_test(archive),        cmocka_unit_test(surplus),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

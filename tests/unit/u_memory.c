@@ -2,6 +2,7 @@
 #include "unlearn.h"
 
 #include <malloc.h>
+#include <zlib.h>
 
 #include "base/io.h"
 #include "base/npy.h"
@@ -209,6 +210,33 @@ static void file(void **state)
     ob_ctx_free(ctx);
 }
 
+/* A few bytes that unpack to many. */
+static void packed_file(void **state)
+{
+    static const unsigned char x[1 << 20];
+    struct ob_ctx *ctx = make_ctx("cpu");
+    char path[300], spec[300], folder[200];
+    char status[4096];
+    size_t taken;
+    gzFile gz;
+    struct ob_data *d;
+
+    (void)state;
+    scratch_file(folder, sizeof(folder), "packed");
+    must(ob_mkdir(folder, err));
+    snprintf(path, sizeof(path), "%s/x_train.npy.gz", folder);
+    gz = gzopen(path, "wb9");
+    assert_non_null(gz);
+    assert_int_equal(gzwrite(gz, x, sizeof(x)), sizeof(x));
+    gzclose(gz);
+    snprintf(spec, sizeof(spec), "npy:%s", folder);
+    assert_true(ob_text_read("/proc/self/status", status, sizeof(status)));
+    assert_int_equal(sscanf(strstr(status, "VmRSS:"), "VmRSS: %zu", &taken), 1);
+    ctx->opts.memory = (taken << 10) + (1 << 18); /* more than the file, less than what is in it */
+    must_fail(ob_data_open(&d, ctx, spec, err), OB_ENOMEM, "x_train.npy.gz' needs more than the ");
+    ob_ctx_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +246,7 @@ int main(void)
         cmocka_unit_test(prediction),
         cmocka_unit_test(data),
         cmocka_unit_test(file),
+        cmocka_unit_test(packed_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
