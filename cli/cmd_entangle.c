@@ -118,7 +118,7 @@ int cmd_entangle(struct cmd *c, int argc, const char **argv)
         INPUTS_OPTIONS(&s.in),
         EMBEDDING_OPTION(&s.in),
         ANY_DATA_OPTION(&s.in),
-        { "forget", 'f', OPT_TEXT, &s.forget, "the forget set", "IDS" },
+        { "forget", 'x', OPT_TEXT, &s.forget, "the forget set", "IDS" },
         { "plan", 0, OPT_TEXT, &s.plan, "each part of this plan, against what its step retains",
           "FILE" },
         { "sample", 0, OPT_SIZE, &s.sample,

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "setup.h"
 
@@ -98,7 +99,9 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int print_scores(struct cmd *c, const struct ob_scores *s, const char *path)
+/* `r`: how reliable they are, or NULL where nobody knows. */
+static int print_scores(struct cmd *c, const struct ob_scores *s, const struct ob_reliability *r,
+                        const char *path)
 {
     const struct ob_scores_info *i = ob_scores_info(s);
     float *v = cmd_alloc(c, i->n + 1, sizeof(*v));
@@ -118,11 +121,20 @@ static int print_scores(struct cmd *c, const struct ob_scores *s, const char *pa
             put_number(j, "median", v[n / 2]);
             put_number(j, "max", v[n - 1]);
         }
+        if (r) {
+            put_number(j, "reliability", r->whole);
+            put_number(j, "half_reliability", r->half);
+        }
         return print_json(c, j);
     }
     printf("%s from %s for %zu of %zu examples in '%s'\n", i->kind, i->source, n, i->n, path);
     if (n)
         printf("smallest %.4f, middle %.4f, largest %.4f\n", v[0], v[n / 2], v[n - 1]);
+    if (i->images > 0)
+        printf("cost: %.0f images\n", i->images);
+    if (r && isfinite(r->whole))
+        printf("reliability %.3f: two halves of the %d models agree with r = %.3f (Spearman-Brown)\n",
+               r->whole, r->n_models, r->half);
     return OB_OK;
 }
 
@@ -198,12 +210,16 @@ static const char *error_beside(struct cmd *c, const char *path)
     return cmd_textf(c, "%.*s.error.npy", (int)n, path);
 }
 
-static void print_reliability(struct cmd *c, const struct ob_reliability *r)
+static int print_influence(struct cmd *c, const struct score *s, const struct ob_bank_info *i)
 {
-    if (c->json || !isfinite(r->whole))
-        return;
-    printf("reliability %.3f: two halves of the %d models agree with r = %.3f (Spearman-Brown)\n",
-           r->whole, r->n_models, r->half);
+    if (c->json)
+        return print_json(c, json_pack("{s:s,s:s,s:s,s:I,s:I,s:i}", "output", s->output, "kind",
+                                       "influence", "source", "bank", "n_train",
+                                       (json_int_t)i->n_train, "n_test", (json_int_t)i->n_test,
+                                       "top", s->top));
+    printf("influence from bank in '%s': the %d strongest of %zu examples on each of %zu\n",
+           s->output, s->top, i->n_train, i->n_test);
+    return OB_OK;
 }
 
 /* The scores, and the standard error of each in a file of its own. */
@@ -220,7 +236,8 @@ static int from_bank(struct cmd *c, const struct score *s)
     TRY(cmd_start(c));
     GO(ob_bank_open(&b, c->ctx, s->bank, &c->err));
     if (!strcmp(kind, "influence")) {
-        status = ob_bank_influence(b, s->top, s->output, &c->err);
+        GO(ob_bank_influence(b, s->top, s->output, &c->err));
+        status = print_influence(c, s, ob_bank_info(b));
         goto out;
     }
     GO(output_check(c, json_beside(c, s->output)));
@@ -228,8 +245,7 @@ static int from_bank(struct cmd *c, const struct score *s)
     GO(ob_bank_scores(&scores, &error, &r, b, kind, s->raw, &c->err));
     GO(ob_npy_write_f32(error_path, error, &ob_bank_info(b)->n_file, 1, &c->err));
     GO(ob_scores_write(scores, s->output, &c->err));
-    GO(print_scores(c, scores, s->output));
-    print_reliability(c, &r);
+    status = print_scores(c, scores, &r, s->output);
 out:
     ob_free(error);
     ob_scores_free(scores);
@@ -268,7 +284,9 @@ static int run(struct cmd *c, const struct score *s)
     GO(s->events ? from_events(c, s, &scores) : from_model(c, s, &scores));
     GO(ob_scores_write(scores, s->output, &c->err));
     progress_clear(c->progress);
-    GO(print_scores(c, scores, s->output));
+    if (c->force) /* the scores that were there may have been a bank's */
+        unlink(error_beside(c, s->output));
+    status = print_scores(c, scores, NULL, s->output);
 out:
     ob_scores_free(scores);
     return status;
