@@ -15,26 +15,25 @@ from the tuning seed, and marked as that.
 """
 import argparse
 import os
-import shutil
 import sys
 
-from studylib import Forgetting, in_parallel, read_json, show
+from studylib import Forgetting, in_parallel, read_json, show, six
 
 SETS = ("random", "memorized", "class")
-COMMON = "schedule=linear:batch=64"
+ONLY = {"unsir": ("class",)}  # what works on some forget sets alone
 FIRST = ("none", "finetune", "l1-sparse", "neggrad", "neggrad-plus", "scrub", "influence", "random-label", "salun")
-# What was made as fine-tuning gets six epochs; where a method's definition rests on another number, it keeps that.
+# Other methods keep the passes, batch and schedule of their definitions, but for what is said here.
 LAYERS = ("lr=0.005", "lr=0.02", "lr=0.05", "lr=0.1")
 SETTINGS = {
     "none": [""],
-    "finetune": [f"epochs=6:lr={lr}" for lr in ("0.02", "0.05", "0.1", "0.2")],
-    "l1-sparse": [f"epochs=6:lr={lr}:alpha={a}" for lr in ("0.05", "0.2") for a in ("1e-5", "1e-4")],
-    "neggrad": [f"epochs=6:lr={lr}" for lr in ("1e-4", "5e-4", "2e-3", "5e-3")],
-    "neggrad-plus": [f"epochs=6:{s}" for s in ("lr=0.02:alpha=0.97", "lr=0.05:alpha=0.97", "lr=0.02:alpha=0.9", "lr=0.01:alpha=0.99")],
-    "scrub": [f"epochs=6:{s}" for s in ("lr=0.005:msteps=2", "lr=0.02:msteps=2", "lr=0.02:msteps=4", "lr=0.05:msteps=2")],
-    "scrub-r": [f"epochs=6:{s}" for s in ("lr=0.005:msteps=4", "lr=0.02:msteps=2", "lr=0.02:msteps=4", "lr=0.05:msteps=2")],
-    "random-label": [f"epochs=6:lr={lr}" for lr in ("0.02", "0.05", "0.1", "0.2")],
-    "salun": [f"epochs=6:lr={lr}" for lr in ("0.02", "0.05", "0.1", "0.2")],
+    "finetune": six(*(f"lr={lr}" for lr in ("0.02", "0.05", "0.1", "0.2"))),
+    "l1-sparse": six(*(f"lr={lr}:alpha={a}" for lr in ("0.05", "0.2") for a in ("1e-5", "1e-4"))),
+    "neggrad": six(*(f"lr={lr}" for lr in ("1e-4", "5e-4", "2e-3", "5e-3"))),
+    "neggrad-plus": six("lr=0.02:alpha=0.97", "lr=0.05:alpha=0.97", "lr=0.02:alpha=0.9", "lr=0.01:alpha=0.99"),
+    "scrub": six("lr=0.005:msteps=2", "lr=0.02:msteps=2", "lr=0.02:msteps=4", "lr=0.05:msteps=2"),
+    "scrub-r": six("lr=0.005:msteps=4", "lr=0.02:msteps=2", "lr=0.02:msteps=4", "lr=0.05:msteps=2"),
+    "random-label": six(*(f"lr={lr}" for lr in ("0.02", "0.05", "0.1", "0.2"))),
+    "salun": six(*(f"lr={lr}" for lr in ("0.02", "0.05", "0.1", "0.2"))),
     "influence": [f"alpha={a}" for a in ("1", "3", "10", "30")],
     "fisher": [f"alpha={a}" for a in ("1e-9", "1e-8", "1e-7", "1e-6")],
     "ssd": [f"alpha={a}" for a in ("1", "2", "5", "10")],
@@ -67,9 +66,11 @@ SETTINGS = {
 
 class Study(Forgetting):
     def __init__(self, ini, out, program, settings_of):
-        super().__init__(ini, out, program, SETTINGS, COMMON)
+        super().__init__(ini, out, program, SETTINGS, ONLY)
         self.size, self.one_class = self.ini["size"], self.ini["class"]
-        self.tuned = self if settings_of is None else Forgetting(ini, settings_of, program, SETTINGS, COMMON)
+        self.tuned = self if settings_of is None else Forgetting(ini, settings_of, program, SETTINGS, ONLY)
+        if self.tuned is not self:  # by that study's own tuning seed
+            self.tuned.tune_seed = int(read_json(self.tuned.path("study.json"))["study"]["tune-seed"])
 
     def chosen(self, name, method):
         return super().chosen(name, method) if self.tuned is self else self.tuned.chosen(name, method)
@@ -91,28 +92,39 @@ class Study(Forgetting):
 
     def reported(self):
         """The methods that run on all seeds."""
-        others = sorted((m for m in SETTINGS if m not in FIRST and m in self.known), reverse=True,
-                        key=lambda m: sum(self.tuned.worth(n, m, self.chosen(n, m)) for n in SETS))
-        return [m for m in FIRST if m in self.known] + others[:10], others[10:]
+        others = sorted((m for m in SETTINGS if m not in FIRST), reverse=True,
+                        key=lambda m: sum(max(self.tuned.worth(n, m, self.chosen(n, m)), 0) for n in SETS if self.applies(n, m)))
+        return [*FIRST, *others[:10]], others[10:]
 
 
 def run(study, jobs):
-    everyone = [study.tune_seed, *study.seeds]
+    study.claim()
+    everyone = [*([study.tune_seed] if study.tuned is study else []), *study.seeds]
     in_parallel(jobs, [lambda s=s: (study.original(s), study.select(s)) for s in everyone], "originals and forget sets")
     in_parallel(jobs, [lambda s=s, n=n, i=i: study.retrain(s, n, i) for s in everyone for n in SETS
                        for i in ((1,) if s == study.tune_seed else (1, 2))], "retrained models")
     in_parallel(jobs, [lambda s=s, n=n: study.floor(s, n) for s in study.seeds for n in SETS], "retrained against retrained")
     if study.tuned is study:
-        in_parallel(jobs, [lambda n=n, m=m, k=k: study.try_setting(n, m, k) for m in SETTINGS if m in study.known for n in SETS
+        in_parallel(jobs, [lambda n=n, m=m, k=k: study.forget(study.tune_seed, n, m, k) for m in SETTINGS for n in SETS if study.applies(n, m)
                            for k in range(len(SETTINGS[m]))], "tuning")
     in_parallel(jobs, [lambda s=s, n=n, m=m: study.forget(s, n, m, study.chosen(n, m)) for s in study.seeds
-                       for m in study.reported()[0] for n in SETS], "forgetting")
+                       for m in study.reported()[0] for n in SETS if study.applies(n, m)], "forgetting")
 
 
-def row(study, name, method, seeds, evals, costs):
-    setting = SETTINGS[method][study.chosen(name, method)].replace(":", ", ") if method in SETTINGS else ""
+def row(method, setting, evals, cost):
     acc = [show([e["accuracy"][part] for e in evals]) for part in ("forget", "retain", "test")]
-    print(f"| {method} | {setting} | {' | '.join(acc)} | {show([e['tow'] for e in evals])} | {show([e['tow_mia'] for e in evals])} | {costs} |")
+    print(f"| {method} | {setting.replace(':', ', ')} | {' | '.join(acc)} | {show([e['tow'] for e in evals])} | {show([e['tow_mia'] for e in evals])} | {cost} |")
+
+
+def method_row(study, name, method, seeds):
+    if not study.applies(name, method):
+        print(f"| {method} | does not work on such a set | | | | | | |")
+        return
+    setting, evals = SETTINGS[method][study.chosen(name, method)], [study.result(s, name, method) for s in seeds]
+    if None in evals:
+        print(f"| {method} | {setting.replace(':', ', ')} | diverged on {evals.count(None)} of {len(evals)} seeds | | | | | |")
+    else:
+        row(method, setting, evals, share(study, name, method, seeds))
 
 
 def share(study, name, method, seeds):
@@ -124,23 +136,21 @@ def share(study, name, method, seeds):
     return f"{100 * sum(out) / len(out):.0f} %"
 
 
+HEAD = "| method | setting | forget | retain | test | ToW | ToW-MIA | cost |\n|---|---|---|---|---|---|---|---|"
+
+
 def table(study):
     reported, rest = study.reported()
     print(f"Seeds {', '.join(map(str, study.seeds))}; mean ± half of the 95 % t-interval.\n")
     for name in SETS:
-        print(f"### {name}\n\n| method | setting | forget | retain | test | ToW | ToW-MIA | cost |\n|---|---|---|---|---|---|---|---|")
-        row(study, name, "retrained, against another", study.seeds, [read_json(study.at(s, name + ".floor.json")) for s in study.seeds], "100 %")
+        print(f"### {name}\n\n{HEAD}")
+        row("retrained, against another", "", [read_json(study.at(s, name + ".floor.json")) for s in study.seeds], "100 %")
         for method in reported:
-            row(study, name, method, study.seeds, [study.result(s, name, method) for s in study.seeds], share(study, name, method, study.seeds))
+            method_row(study, name, method, study.seeds)
         if study.tuned is study:
-            print(f"\nThe others, on the tuning seed ({study.tune_seed}), with the setting that was chosen there:\n\n"
-                  "| method | setting | forget | retain | test | ToW | ToW-MIA | cost |\n|---|---|---|---|---|---|---|---|")
+            print(f"\nThe others, on the tuning seed ({study.tune_seed}), with the setting that was chosen there:\n\n{HEAD}")
             for method in rest:
-                if study.worth(name, method, study.chosen(name, method)) < 0:
-                    print(f"| {method} | every setting diverged | | | | | | |")
-                    continue
-                row(study, name, method, [study.tune_seed], [study.result(study.tune_seed, name, method)],
-                    share(study, name, method, [study.tune_seed]))
+                method_row(study, name, method, [study.tune_seed])
         print()
 
 
@@ -151,7 +161,7 @@ def main():
     p.add_argument("-o", "--out", required=True)
     p.add_argument("--settings-of")
     p.add_argument("--jobs", type=int, default=2)
-    p.add_argument("--oubli", default=shutil.which("oubli") or "build/oubli")
+    p.add_argument("--oubli", default="build/oubli")
     a = p.parse_args()
     study = Study(a.study, a.out, a.oubli, a.settings_of)
     try:

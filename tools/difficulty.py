@@ -17,25 +17,24 @@ test part, against two retrained models each. Every method has six epochs and a 
 """
 import argparse
 import gzip
+import lzma
 import os
-import shutil
 import sys
 
 import pictures
-from studylib import Forgetting, in_parallel, interval, read_json, read_npy, read_npz, show, write_npy
+from studylib import Forgetting, in_parallel, interval, read_json, read_npy, read_npz, show, six, write_npy
 
-COMMON = "epochs=6:schedule=linear:batch=64"
 LEVELS = ("low", "medium", "high")
 SETS = [f"{kind}-{level}" for kind in ("memorization", "entanglement") for level in LEVELS]
 SETTINGS = {
     "none": [""],
-    "finetune": ["lr=0.02", "lr=0.05", "lr=0.2"],
-    "l1-sparse": ["lr=0.05:alpha=1e-5", "lr=0.05:alpha=1e-4", "lr=0.2:alpha=1e-5"],
-    "neggrad": ["lr=1e-4", "lr=5e-4", "lr=2e-3"],
-    "neggrad-plus": ["lr=0.01:alpha=0.99", "lr=0.02:alpha=0.97", "lr=0.05:alpha=0.97"],
-    "scrub": ["lr=0.005:msteps=2", "lr=0.02:msteps=2", "lr=0.02:msteps=4"],
-    "random-label": ["lr=0.02", "lr=0.05", "lr=0.2"],
-    "salun": ["lr=0.02", "lr=0.05", "lr=0.2"],
+    "finetune": six("lr=0.02", "lr=0.05", "lr=0.2"),
+    "l1-sparse": six("lr=0.05:alpha=1e-5", "lr=0.05:alpha=1e-4", "lr=0.2:alpha=1e-5"),
+    "neggrad": six("lr=1e-4", "lr=5e-4", "lr=2e-3"),
+    "neggrad-plus": six("lr=0.01:alpha=0.99", "lr=0.02:alpha=0.97", "lr=0.05:alpha=0.97"),
+    "scrub": six("lr=0.005:msteps=2", "lr=0.02:msteps=2", "lr=0.02:msteps=4"),
+    "random-label": six("lr=0.02", "lr=0.05", "lr=0.2"),
+    "salun": six("lr=0.02", "lr=0.05", "lr=0.2"),
 }
 EVENTS = ("confidence", "max-confidence", "entropy", "accuracy", "cumulative-loss")
 FINISHED = ("confidence", "entropy", "margin", "centroid-distance", "holdout", "curvature")
@@ -43,7 +42,7 @@ FINISHED = ("confidence", "entropy", "margin", "centroid-distance", "holdout", "
 
 class Study(Forgetting):
     def __init__(self, ini, out, program):
-        super().__init__(ini, out, program, SETTINGS, COMMON)
+        super().__init__(ini, out, program, SETTINGS)
         self.models, self.size, self.cscores = self.ini["models"], self.ini["size"], self.ini.get("cscores")
 
     def bank(self, jobs):
@@ -69,6 +68,7 @@ class Study(Forgetting):
                    keep=self.at(seed, name + ".select.json"))
         self.oubli("entangle", *self.with_original(seed), "--forget", forget, keep=self.at(seed, name + ".entangle.json"))
 
+
 def run_scores(study, jobs):
     everyone = [study.tune_seed, *study.seeds]
     in_parallel(jobs, [lambda s=s: study.original(s) for s in everyone], "originals")
@@ -82,7 +82,7 @@ def run_scores(study, jobs):
 def run_question(study, jobs):
     in_parallel(jobs, [lambda s=s, n=n, i=i: study.retrain(s, n, i) for s in [study.tune_seed, *study.seeds] for n in SETS
                        for i in ((1,) if s == study.tune_seed else (1, 2))], "retrained models")
-    in_parallel(jobs, [lambda n=n, m=m, k=k: study.try_setting(n, m, k) for n in SETS for m in SETTINGS
+    in_parallel(jobs, [lambda n=n, m=m, k=k: study.forget(study.tune_seed, n, m, k) for n in SETS for m in SETTINGS
                        for k in range(len(SETTINGS[m]))], "tuning")
     in_parallel(jobs, [lambda s=s, n=n, m=m: study.forget(s, n, m, study.chosen(n, m)) for s in study.seeds for n in SETS
                        for m in SETTINGS], "forgetting")
@@ -92,7 +92,8 @@ def read_any(path):
     if os.path.exists(path):
         with open(path, "rb") as f:
             return f.read()
-    with gzip.open(path + ".gz") as f:
+    opener, ending = (gzip.open, ".gz") if os.path.exists(path + ".gz") else (lzma.open, ".xz")
+    with opener(path + ending) as f:
         return f.read()
 
 
@@ -117,19 +118,23 @@ def table(study):
 
 
 def table_proxies(study):
-    made = read_json(study.path("memorization.out.json"))
-    print("Memorization: " + ", ".join(f"{k} {v}" for k, v in made.items() if k not in ("output", "source")) + "\n")
+    made = read_json(study.path("memorization.json"))
+    seen = made["origin"]
+    print(f"{seen['models']} models, {made['n_scored']} examples scored, {made['images'] / 1e6:.1f} million images of training; reliability "
+          f"{seen['reliability']:.3f} (between halves of the bank {seen['half_reliability']:.3f}).\n")
     if study.cscores:
         for kind in ("memorization", "consistency"):
             c = read_json(study.path(f"published-{kind}.json"))
             print(f"Spearman of {kind} with the published C-scores: {c['spearman']:.3f} ({c['spearman_low']:.3f} to {c['spearman_high']:.3f})\n")
-    print("| proxy | from | Spearman with memorization | cost, images |")
-    print("|---|---|---|---|")
+    print("| proxy | from | Spearman with memorization | corrected for its reliability | cost, images |")
+    print("|---|---|---|---|---|")
     for source, kinds in (("events", EVENTS), ("model", FINISHED)):
         for kind in kinds:
             stems = [study.at(s, f"{source}-{kind}") for s in study.seeds]
             cost = [read_json(stem + ".json")["images"] for stem in stems]
-            print(f"| {kind} | {source} | {show([read_json(x + '.compared.json')['spearman'] for x in stems])} | {sum(cost) / len(cost):.0f} |")
+            found = [read_json(x + ".compared.json") for x in stems]
+            rho = [show([f[key] for f in found]) for key in ("spearman", "spearman_corrected")]
+            print(f"| {kind} | {source} | {rho[0]} | {rho[1]} | {sum(cost) / len(cost):.0f} |")
     print()
 
 
@@ -155,10 +160,14 @@ def table_tow(study):
     print("|---|---|---|---|---|---|---|---|---|")
     for name in SETS:
         for method in SETTINGS:
+            setting = SETTINGS[method][study.chosen(name, method)].split("batch=64:")[-1].replace(":", ", ")
             e = [study.result(s, name, method) for s in study.seeds]
+            if None in e:
+                print(f"| {name.replace('-', ', ')} | {method} | {setting} | diverged on {e.count(None)} of {len(e)} seeds | | | | | |")
+                continue
             acc = [show([x["accuracy"][part] for x in e]) for part in ("forget", "retain", "test")]
             goal = show([sum(a["accuracy"]["forget"] for a in x["against"]) / len(x["against"]) for x in e])
-            print(f"| {name.replace('-', ', ')} | {method} | {SETTINGS[method][study.chosen(name, method)].replace(':', ', ')} | {acc[0]} | {goal} | {acc[1]} | "
+            print(f"| {name.replace('-', ', ')} | {method} | {setting} | {acc[0]} | {goal} | {acc[1]} | "
                   f"{acc[2]} | {show([x['tow'] for x in e])} | {show([x['tow_mia'] for x in e])} |")
 
 
@@ -173,7 +182,9 @@ def make_pictures(study, into):
     chosen = [images(i) for i in ranked[:60] + ranked[:-61:-1]]
     pictures.sheet(stem + "-images.png", chosen, channels, side, 20)
     for kind in ("memorization", "entanglement"):
-        lines = {m: [interval([study.result(s, f"{kind}-{level}", m)["tow"] for s in study.seeds]) for level in LEVELS] for m in SETTINGS}
+        found = {m: [[study.result(s, f"{kind}-{level}", m) for s in study.seeds] for level in LEVELS] for m in SETTINGS}
+        lines = {m: [interval([e["tow"] for e in es]) for es in by_level] for m, by_level in found.items()
+                 if not any(None in es for es in by_level)}
         pictures.levels(f"{stem}-tow-{kind}.svg", f"ToW by {kind} of the forget set", kind, LEVELS, lines)
 
 
@@ -182,6 +193,8 @@ def read_images(study):
     if kind == "idx":
         raw = read_any(os.path.join(where, "train-images-idx3-ubyte"))
         return 28, 1, lambda i: raw[16 + 784 * i:16 + 784 * (i + 1)]
+    if kind != "cifar10":
+        sys.exit(f"difficulty: pictures of '{kind}:' are not drawn, of 'idx:' and 'cifar10:' they are")
     raw = b"".join(read_any(os.path.join(where, f"data_batch_{i}.bin")) for i in range(1, 6))
     return 32, 3, lambda i: raw[3073 * i + 1:3073 * (i + 1)]
 
@@ -194,10 +207,11 @@ def main():
     p.add_argument("--jobs", type=int, default=2)
     p.add_argument("--only", choices=("bank", "scores", "question"))
     p.add_argument("--into", default="docs/results")
-    p.add_argument("--oubli", default=shutil.which("oubli") or "build/oubli")
+    p.add_argument("--oubli", default="build/oubli")
     a = p.parse_args()
     study = Study(a.study, a.out, a.oubli)
-    os.makedirs(a.out, exist_ok=True)
+    if a.what == "run":
+        study.claim()
     if a.what == "table":
         table(study)
     elif a.what == "pictures":

@@ -21,7 +21,7 @@ def frame(width, height, title, low, high, step, parts, label):
     value = low
     while value <= high + step / 1000:
         out += [f'<line x1="{LEFT}" x2="{parts}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#ddd"/>',
-                f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g}</text>']
+                f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.3g}</text>']
         value += step
     return out, y
 

@@ -31,6 +31,12 @@ def read_json(path):
         return json.load(f)
 
 
+def write_text(path, text):
+    with open(path + ".tmp", "w") as f:
+        f.write(text)
+    os.replace(path + ".tmp", path)
+
+
 class Runner:
     """Runs the program with one thread a command; what is there already is not made again."""
 
@@ -49,31 +55,44 @@ class Runner:
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()}")
         if keep:
-            with open(keep + ".tmp", "w") as f:
-                f.write(done.stdout)
-            os.replace(keep + ".tmp", keep)
+            write_text(keep, done.stdout)
+
+
+def six(*settings):
+    """For what the paper compares: all get the same six epochs, with a rate that falls linearly to zero."""
+    return [f"epochs=6:schedule=linear:batch=64:{s}" for s in settings]
 
 
 class Forgetting(Runner):
     """Originals, retrained models and forgetting by several methods with several settings, seed by seed.
 
-    `settings`: method -> list of settings ("lr=0.1:alpha=0.9") to choose from; `common`: those that all iterative methods take.
+    `settings`: method -> list of settings ("lr=0.1:alpha=0.9") to choose from; `only`: method -> the forget sets that it works on.
     Of the section [study]: data, arch, train (options of `oubli train`), tune-seed, seeds, fits (least training accuracy, 0.99)."""
 
-    def __init__(self, ini, out, program, settings, common):
+    def __init__(self, ini, out, program, settings, only={}):
         super().__init__(program, out)
-        self.ini, self.settings, self.common = read_ini(ini), settings, common
+        self.ini, self.settings, self.only = read_ini(ini), settings, only
         self.data, self.arch, self.train = self.ini["data"], self.ini["arch"], self.ini["train"].split()
         self.tune_seed, self.seeds = int(self.ini["tune-seed"]), [int(x) for x in self.ini["seeds"].split()]
         self.fits = float(self.ini.get("fits", .99))
-        listed = json.loads(subprocess.run([program, "methods", "--json"], capture_output=True, text=True, check=True).stdout)
-        self.known = {m["name"]: {s["name"] for s in m["settings"]} for m in listed}
+
+    def claim(self):
+        """The folder is of this study alone: results of other settings must not be taken for ours."""
+        os.makedirs(self.out, exist_ok=True)
+        fixed = {k: v for k, v in self.ini.items() if k != "seeds"}  # more seeds only add
+        here, path = {"study": fixed, "settings": self.settings}, self.path("study.json")
+        if not os.path.exists(path):
+            write_text(path, json.dumps(here, indent=1))
+        there = read_json(path)
+        for part in here:
+            if there[part] != here[part]:
+                sys.exit(f"'{self.out}' holds results of another [{part}] (its study.json says which); give another folder")
 
     def words(self, method, k):
-        """--set words: the k-th setting, and of the common ones those that the method has and the setting leaves open."""
-        own = dict(s.split("=") for s in filter(None, self.settings[method][k].split(":")))
-        shared = {n: v for n, v in (s.split("=") for s in self.common.split(":")) if n in self.known[method]}
-        return [w for n, v in {**shared, **own}.items() for w in ("--set", f"{n}={v}")]
+        return [w for s in filter(None, self.settings[method][k].split(":")) for w in ("--set", s)]
+
+    def applies(self, name, method):
+        return name in self.only.get(method, (name,))
 
     def at(self, seed, *name):
         return self.path(f"seed-{seed}", *name)
@@ -85,7 +104,7 @@ class Forgetting(Runner):
         accuracy = read_json(keep)["final"]["accuracy"]
         if accuracy < self.fits:
             raise RuntimeError(f"{name} of seed {seed} reached {100 * accuracy:.1f} % on its training part: a model "
-                               "that does not fit does not memorize; change the recipe")
+                               "that does not fit does not memorize; change the recipe, and give another folder")
 
     def original(self, seed):
         os.makedirs(self.at(seed), exist_ok=True)
@@ -98,13 +117,19 @@ class Forgetting(Runner):
         self.fit(seed, f"{name}.retrained-{which}", seed + 1000 * (which - 1), "--exclude", self.at(seed, name + ".txt"))
 
     def forget(self, seed, name, method, k):
-        """One method with its k-th setting on one forget set: cost and judgement."""
+        """One method with its k-th setting on one forget set: cost and judgement, or that it diverged (exit 4)."""
         stem = self.at(seed, f"{name}.{method}-{k}")
         if os.path.exists(stem + ".eval.json"):
             return
         ids = self.at(seed, name + ".txt")
-        self.oubli("forget", *self.with_original(seed), "--forget", ids, "--method", method, *self.words(method, k), "--seed", seed, "--force",
-                   "-o", stem + ".safetensors", keep=stem + ".cost.json")
+        try:
+            self.oubli("forget", *self.with_original(seed), "--forget", ids, "--method", method, *self.words(method, k), "--seed", seed, "--force",
+                       "-o", stem + ".safetensors", keep=stem + ".cost.json")
+        except RuntimeError as e:
+            if "exit 4" not in str(e):
+                raise
+            write_text(stem + ".eval.json", json.dumps({"diverged": str(e)}))
+            return
         retrained = ["1"] if seed == self.tune_seed else ["1", "2"]
         against = [w for i in retrained for w in ("--against", self.at(seed, f"{name}.retrained-{i}.safetensors"))]
         self.oubli("evaluate", "--data", self.data, "--model", stem + ".safetensors", "--forget", ids, *against, keep=stem + ".eval.json")
@@ -112,10 +137,9 @@ class Forgetting(Runner):
 
     def worth(self, name, method, k):
         """(1 - da(S)) (1 - da(R)) (1 - da(V)) on the tuning seed, V the validation part; -1 of a run that diverged."""
-        path = self.at(self.tune_seed, f"{name}.{method}-{k}.eval.json")
-        if not os.path.exists(path):
+        e, p = read_json(self.at(self.tune_seed, f"{name}.{method}-{k}.eval.json")), 1.0
+        if "diverged" in e:
             return -1.0
-        e, p = read_json(path), 1.0
         for part in ("forget", "retain", "val"):
             p *= 1 - abs(e["accuracy"][part] - e["against"][0]["accuracy"][part])
         return p
@@ -124,16 +148,10 @@ class Forgetting(Runner):
         """The setting that the rule picks."""
         return max(range(len(self.settings[method])), key=lambda k: self.worth(name, method, k))
 
-    def try_setting(self, name, method, k):
-        try:
-            self.forget(self.tune_seed, name, method, k)
-        except RuntimeError as e:
-            if "exit 4" not in str(e):
-                raise
-            print(f"{method} {self.settings[method][k]} diverged on {name}; it cannot be chosen", file=sys.stderr)
-
     def result(self, seed, name, method):
-        return read_json(self.at(seed, f"{name}.{method}-{self.chosen(name, method)}.eval.json"))
+        """The judgement of the chosen setting, or None where it diverged."""
+        e = read_json(self.at(seed, f"{name}.{method}-{self.chosen(name, method)}.eval.json"))
+        return None if "diverged" in e else e
 
 
 def in_parallel(jobs, tasks, what):
