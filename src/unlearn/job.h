@@ -294,7 +294,7 @@ int ob_job_forget_gradient(struct ob_job *job, const struct ob_model *at, float 
                            struct ob_err *err);
 /* The sum of the mean gradients of -CE of the forget set's batches, eval mode, at a copy of `at` that
  * takes a step of sgd along each of them. */
-int ob_job_ascent_gradient(struct ob_job *job, const struct ob_model *at, float *out,
+int ob_job_ascent_gradient(struct ob_job *job, const struct ob_model *at, double lr, float *out,
                            struct ob_err *err);
 
 /* ---- job_cost.c: what a step will take, of an unopened job ---- */

@@ -74,7 +74,7 @@ out:
 
 /* One batch: its gradient of -CE goes into job->grads and on to `out`; `at` follows it. */
 static int ascend(struct ob_job *job, struct ob_model *at, struct ob_optim *optim,
-                  const struct ob_batch *b, float *out, struct ob_err *err)
+                  const struct ob_batch *b, double lr, float *out, struct ob_err *err)
 {
     const struct ob_backend *backend = job->ctx->backend;
     size_t n = at->net->n_params;
@@ -87,13 +87,13 @@ static int ascend(struct ob_job *job, struct ob_model *at, struct ob_optim *opti
     ob_job_zero_grad(job);
     ob_exec_backward(job->exec, &at->w, job->dlogits, job->grads, NULL);
     backend->axpy(job->ctx, out, job->grads, n, 1);
-    ob_optim_step(optim, at->w.params, job->grads, job->common.lr);
+    ob_optim_step(optim, at->w.params, job->grads, lr);
     ob_model_touch(at);
     job->cost.images += (uint64_t)b->n;
     return OB_OK;
 }
 
-int ob_job_ascent_gradient(struct ob_job *job, const struct ob_model *at, float *out,
+int ob_job_ascent_gradient(struct ob_job *job, const struct ob_model *at, double lr, float *out,
                            struct ob_err *err)
 {
     size_t n = at->net->n_params;
@@ -108,7 +108,7 @@ int ob_job_ascent_gradient(struct ob_job *job, const struct ob_model *at, float 
     job->ctx->backend->fill(job->ctx, out, n, 0.0f);
     ob_loader_start(job->forget_loader, 0);
     while (ob_loader_next(job->forget_loader, &b))
-        OB_GO(ascend(job, moving, &optim, &b, out, err));
+        OB_GO(ascend(job, moving, &optim, &b, lr, out, err));
     OB_GO(check_gradient(out, n, err));
 out:
     ob_optim_release(&optim);

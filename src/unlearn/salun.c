@@ -18,7 +18,7 @@ enum { MASK_AT_STEP, MASK_AT_ORIGINAL };
 enum { VARIANT_PAPER, VARIANT_RELEASED };
 
 struct salun {
-    double share;
+    double share, mask_lr;
     int mask_at, labels, variant;
 };
 
@@ -43,6 +43,14 @@ static const struct ob_option options[] = { { .name = "share",
                                               .offset = offsetof(struct salun, variant),
                                               .def = VARIANT_PAPER,
                                               .choices = "paper,released" },
+                                            { .name = "mask-lr",
+                                              .help = "released: rate of the steps while measuring",
+                                              .type = OB_OPT_FLOAT,
+                                              .offset = offsetof(struct salun, mask_lr),
+                                              .def = 0.01,
+                                              .min = 1e-12,
+                                              .max = 1e6,
+                                              .range = "0.01" },
                                             { 0 } };
 static const struct ob_option common[] = { OB_COMMON(10, "5 to 10", 0.1, "0.005 to 0.1") };
 
@@ -75,7 +83,7 @@ static int begin(void *state, struct ob_job *job, struct ob_err *err)
 
     OB_TRY(ob_block_new(&g, n, err));
     if (s->variant == VARIANT_RELEASED) {
-        OB_GO(ob_job_ascent_gradient(job, at, g, err));
+        OB_GO(ob_job_ascent_gradient(job, at, s->mask_lr, g, err));
         OB_GO(ob_magnitude_mark(job->mask, g, n, k, OB_SMALLEST, err));
         ob_job_mask_gradients(job);
     } else {
@@ -86,6 +94,7 @@ out:
     ob_free(g);
     return rc;
 }
+
 static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
 {
     enum ob_draw from = (enum ob_draw)((const struct salun *)state)->labels;

@@ -45,7 +45,7 @@ static const struct golden_case {
       NULL },
     { "random-label-wrong", "random-label:epochs=2:lr=0.1:weight-decay=0.15:labels=wrong", NULL },
     { "salun-released",
-      "salun:epochs=1:batch=8:lr=0.1:weight-decay=0.15:share=0.3:variant=released", NULL },
+      "salun:epochs=1:batch=8:lr=0.1:weight-decay=0.15:share=0.3:variant=released:mask-lr=0.1", NULL },
     { "scrub", "scrub:epochs=1:msteps=1:lr=0.05:weight-decay=0.2:temperature=3:beta=1.5:gamma=0.8",
       NULL },
     { "random-label", "random-label:epochs=2:lr=0.1:weight-decay=0.15", NULL },
