@@ -5,6 +5,7 @@
  *     alpha = the q-th percentile of r, linear between neighbours;  then as SSD
  */
 #include <math.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 #include "unlearn/gradients.h"
@@ -57,6 +58,7 @@ static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
     size_t n = job->model->net->n_params, m;
     float *forget = NULL, *ratio = NULL;
     double alpha = 0;
+    char text[96];
     int rc;
 
     (void)e;
@@ -66,8 +68,8 @@ static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
     m = ob_job_relative(ratio, job, forget);
     if (m)
         OB_GO(percentile(&alpha, ratio, n, m, percent(job), err));
-    ob_log(job->ctx, OB_LOG_INFO, "assd: alpha is %.4g, the %.3f-th percentile of I_S / I_D", alpha,
-           percent(job));
+    snprintf(text, sizeof(text), "{\"alpha\":%.9g,\"percentile\":%.6g}", alpha, percent(job));
+    ob_job_report(job, text);
     ob_job_dampen(job, ratio, alpha, s->lambda);
 out:
     ob_free(forget);

@@ -14,6 +14,7 @@
  * o -= o.g / (N + o.g) o, from k = v) only ever rescales o, so k = v - c g_0 needs two scalars.
  */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -199,13 +200,15 @@ static int correct(const struct influence *o, struct ob_sweep *s, const struct o
 {
     struct ob_gram g;
     double *c = NULL, lambda;
+    char text[64];
     int rc;
 
     OB_TRY(ob_gram_open(&g, s, ids, err));
     OB_GO(ob_alloc(c, g.n, err));
     OB_GO(ob_gram_measure(&g, v, err));
     lambda = o->tau * mean_eigenvalue(&g);
-    ob_log(s->job->ctx, OB_LOG_INFO, "influence: lambda is %.4g (tau %g)", lambda, o->tau);
+    snprintf(text, sizeof(text), "{\"lambda\":%.9g}", lambda);
+    ob_job_report(s->job, text);
     if (!(lambda > 0))
         OB_GO(ob_fail(err, OB_EDIVERGED, "all gradients of the retain examples are 0"));
     OB_GO(solve(c, o, &g, lambda, err));

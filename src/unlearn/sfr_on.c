@@ -245,7 +245,9 @@ const struct ob_method ob_method_sfr_on = {
         "keeps all of a change. There 1500 iterations are counted, 4.3 passes over 45,000\n"
         "images in batches of 128; here epochs passes over the retain set are T iterations.\n"
         "Masked weights still decay and follow momentum, as there. An I below 1e-10 of its\n"
-        "tensor's largest is rounding, and 0. The ascent has no lower\n"
+        "tensor's largest is rounding, and 0. Images are augmented there, while measuring\n"
+        "too, and forget batches are shuffled anew each time round; here by augment=, and\n"
+        "once in an epoch. The ascent has no lower\n"
         "end: bound, ours and off, leaves out examples whose CE is above it.",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET,
     .state_size = sizeof(struct sfr_on),
