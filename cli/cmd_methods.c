@@ -115,7 +115,7 @@ static int list_methods(struct cmd *c)
         table_cell(t, "%s", i.name);
         table_cell(t, "%s", i.title);
         table_cell(t, "%s", i.cite ? i.cite : "");
-        table_cell(t, "%s%s", i.needs && i.needs[0] ? "needs " : "", i.needs ? i.needs : "");
+        table_cell(t, "%s%s", i.needs[0] ? "needs " : "", i.needs);
     }
     if (c->json)
         return print_json(c, all);
@@ -200,7 +200,7 @@ static int explain(struct cmd *c, const char *name)
     printf("%s - %s\n", i.name, i.title);
     if (i.cite && i.cite[0])
         printf("source: %s\n", i.cite);
-    if (i.needs && i.needs[0])
+    if (i.needs[0])
         printf("needs: %s\n", i.needs);
     if (i.formula && i.formula[0]) {
         printf("\nFormula:\n");

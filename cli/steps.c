@@ -413,6 +413,23 @@ static void note_past(struct cmd *c, const struct inputs *in)
                  method);
 }
 
+/* The default seed is everybody's. */
+static void note_seed(struct cmd *c, const struct ob_plan *p)
+{
+    for (size_t i = 0; i < ob_plan_n(p) && !cmd_given(c, "seed"); i++) {
+        struct ob_method_info info;
+        struct ob_step step;
+
+        ob_plan_step(p, i, &step);
+        ob_method_info(step.method, &info);
+        if (info.secret_seed) {
+            cmd_warn(c, "'%s' promises nothing with the default seed, which everybody knows; give "
+                        "a --seed drawn at random and keep it secret", info.name);
+            return;
+        }
+    }
+}
+
 int steps_run(struct cmd *c, struct inputs *in, const struct ob_plan *p,
               const struct steps_run *how)
 {
@@ -434,6 +451,7 @@ int steps_run(struct cmd *c, struct inputs *in, const struct ob_plan *p,
     if (!how->any_model)
         TRY(check_model(c, in, p));
     note_past(c, in);
+    note_seed(c, p);
     GO(untouched(c, &left, in->data, p));
     GO(ob_rum(r, &cost, in->model, in->data, in->split, p, &o, &c->err));
     cost.images_forward += (uint64_t)how->images_scored;

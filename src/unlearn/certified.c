@@ -188,7 +188,7 @@ static void tell(const struct certified *s, struct ob_job *job, double at_last)
                     : "");
     ob_job_note(job,
                 "if the seed is random and stays secret (who knows it can take the noise away; "
-                "the file's metadata have it),");
+                "the file does not say it, nor of which model it was made),");
     ob_job_note(job, "and as far as the noise (Philox 4x32-10, single precision) is Gaussian");
 }
 
@@ -269,7 +269,7 @@ const struct ob_method ob_method_certified = {
         "out of a deep network: most of the accuracy comes from the last phase.",
     .limits = "It does not say how close the result is to retraining, and knows only what its "
               "notes list.",
-    .needs = OB_NEED_RETAIN | OB_ONE_SHOT,
+    .needs = OB_NEED_RETAIN | OB_ONE_SHOT | OB_SECRET_SEED,
     .state_size = sizeof(struct certified),
     .options = options,
     .common = common,

@@ -56,7 +56,7 @@ const struct ob_method ob_method_ct = {
                "ResNet-18:\n"
                "batch 64, no augmentation. Any network with convolutions will do here. The forget "
                "set is not read.",
-    .needs = OB_NEED_RETAIN | OB_ONE_SHOT,
+    .needs = OB_NEED_RETAIN | OB_ONE_SHOT | OB_NEED_CONV,
     .common = common,
     .check = check,
     .cost = ob_job_cost_retain,

@@ -145,7 +145,7 @@ const struct ob_method ob_method_kde = {
     .differs = "Known from the port in DeepUnlearn alone, the sixth there. It needs a validation "
                "part, of which it\n"
                "reads the images alone: train with --val. The forget set is not read.",
-    .needs = OB_NEED_RETAIN | OB_NEED_TEACHER | OB_ONE_SHOT,
+    .needs = OB_NEED_RETAIN | OB_NEED_TEACHER | OB_ONE_SHOT | OB_NEED_VALIDATION,
     .state_size = sizeof(struct kde),
     .options = options,
     .common = common,

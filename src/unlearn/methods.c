@@ -1,4 +1,5 @@
 /* methods.c - the one list of methods. The order is the order of reports. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -75,17 +76,22 @@ const char *ob_method_nearest(const char *name)
     return best;
 }
 
-static const char *needs_text(unsigned needs)
+/* The mask and other models are the method's own affair. */
+static void needs_text(char *out, size_t room, unsigned needs)
 {
-    /* by the bits retain, forget, teacher; the mask is the method's own affair */
-    static const char *const text[] = {
-        "",        "retain",          "forget",          "retain, forget",
-        "teacher", "retain, teacher", "forget, teacher", "retain, forget, teacher"
-    };
+    static const struct {
+        unsigned bit;
+        const char *word;
+    } words[] = { { OB_NEED_RETAIN, "retain" },           { OB_NEED_FORGET, "forget" },
+                  { OB_NEED_VALIDATION, "validation" },   { OB_NEED_TEACHER, "teacher" },
+                  { OB_NEED_CLASSES, "whole classes" },   { OB_NEED_CONV, "convolutions" },
+                  { OB_NEED_SHARDS, "shards" },           { OB_SECRET_SEED, "secret seed" } };
+    size_t n = 0;
 
-    if (needs & OB_NEED_SHARDS)
-        return "retain, shards";
-    return text[needs & (OB_NEED_RETAIN | OB_NEED_FORGET | OB_NEED_TEACHER)];
+    out[0] = 0;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (needs & words[i].bit)
+            n += (size_t)snprintf(out + n, room - n, "%s%s", n ? ", " : "", words[i].word);
 }
 
 static size_t n_rows(const struct ob_option *o)
@@ -105,10 +111,11 @@ void ob_method_info(const struct ob_method *m, struct ob_method_info *out)
                                     .formula = m->formula,
                                     .differs = m->differs,
                                     .limits = m->limits,
-                                    .needs = needs_text(m->needs),
                                     .exact = (m->needs & OB_FROM_SCRATCH) != 0,
+                                    .secret_seed = (m->needs & OB_SECRET_SEED) != 0,
                                     .n_own = n_rows(m->options),
                                     .n_options = n_rows(m->options) + n_rows(m->common) };
+    needs_text(out->needs, sizeof(out->needs), m->needs);
 }
 
 const struct ob_option *ob_method_option(const struct ob_method *m, size_t i)

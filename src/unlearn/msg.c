@@ -197,7 +197,7 @@ const struct ob_method ob_method_msg = {
                "(there it is left open), and biases of convolutions stay (there they are made "
                "anew; its network\n"
                "has none).",
-    .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_ONE_SHOT,
+    .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_ONE_SHOT | OB_NEED_CONV,
     .state_size = sizeof(struct msg),
     .options = options,
     .common = common,

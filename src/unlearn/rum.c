@@ -356,10 +356,12 @@ static int run_steps(struct rum *r, struct ob_err *err)
 static int record(struct rum *r, struct ob_err *err)
 {
     struct ob_str methods = { 0 }, settings = { 0 };
+    bool secret = false; /* the file is not to tell what a promise rests on */
     char seed[24];
     int rc;
 
     for (size_t i = 0; i < r->p->n; i++) {
+        secret = secret || r->p->step[i].method->needs & OB_SECRET_SEED;
         ob_str_addf(&methods, "%s%s", i ? "," : "", r->p->step[i].method->name);
         ob_str_addf(&settings, "%s%s", i ? " | " : "", r->result[i].settings);
     }
@@ -369,11 +371,11 @@ static int record(struct rum *r, struct ob_err *err)
     OB_GO(ob_keep_copy_records(r->m, r->work, err));
     if (!ob_model_meta(r->m, "data")) /* trained elsewhere: from here on it is known */
         OB_GO(ob_model_record_data(r->m, r->d, r->split, err));
-    OB_GO(ob_model_set_meta(r->m, "parent", r->keep.start, err));
+    OB_GO(ob_model_set_meta(r->m, "parent", secret ? NULL : r->keep.start, err));
     OB_GO(ob_model_set_meta(r->m, "method", ob_str_text(&methods), err));
     OB_GO(ob_model_set_meta(r->m, "settings", ob_str_text(&settings), err));
-    OB_GO(ob_model_set_meta(r->m, "plan", r->keep.content, err));
-    OB_GO(ob_model_set_meta(r->m, "unlearn_seed", seed, err));
+    OB_GO(ob_model_set_meta(r->m, "plan", secret ? NULL : r->keep.content, err));
+    OB_GO(ob_model_set_meta(r->m, "unlearn_seed", secret ? NULL : seed, err));
 out:
     ob_str_release(&methods);
     ob_str_release(&settings);

@@ -181,7 +181,7 @@ const struct ob_method ob_method_scrub_r = {
                "rates of 5e-4, msteps 2 to 5 and a rate that falls by ten after given epochs, and\n"
                "batches of their own for the forget set; here the settings are those of scrub.\n"
                "The result's report has the errors (curve), the reference and i* (chosen).",
-    .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_NEED_TEACHER,
+    .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_NEED_TEACHER | OB_NEED_VALIDATION,
     .state_size = sizeof(struct scrub_r),
     .options = options,
     .common = common,
