@@ -196,8 +196,13 @@ NETWORKS = {
     "resnet50-in": (large("resnet50,stem=imagenet,width=0.125", 3), 4, 3, 40, 1e-4, 0.5),
     "vgg16": (large("vgg16,width=0.125", 3), 4, 3, 32, 1e-4, 0.5),
     "vgg16-lth": (large("vgg16,head=lth,width=0.125", 1), 4, 1, 32, 1e-4, 0.5),
+    # rate 0: one pass alone
+    "resnet18-full": (large("resnet18", 3), 2, 3, 32, 0, 0),
+    "resnet50-full": (large("resnet50", 3), 2, 3, 16, 0, 0),
+    "vgg16-full": (large("vgg16", 3), 2, 3, 32, 0, 0),
+    "resnet18-224": (large("resnet18,stem=imagenet,width=0.125", 3), 2, 3, 224, 0, 0),
 }
-N_SMALL = 4  # those in one file; the others have one each
+N_SMALL = 4  # those in one file; those of one pass are in another, and the rest have one each
 STEPS, MOMENTUM = 10, 0.9
 
 
@@ -252,10 +257,22 @@ def error(a, b):
     return float((a - b).norm() / b.norm())
 
 
+def make_steps(add, name):
+    """Ten steps; how far off PyTorch's own float32 is."""
+    m = moved(name, torch.float64)
+    for k, v in m.items():
+        add("moved", k, v)
+    wrong = [error(moved(name, torch.float64, **w), m)
+             for w in ({"decay": 0}, {"decay": -1}, {"momentum": 0}, {"train": False})]
+    print("    without decay, with its sign turned, without momentum, in eval mode: "
+          + " ".join(f"{w:.2f}" for w in wrong))
+    return error(moved(name, torch.float32), m)
+
+
 def make_network(out, name):
     def add(mode, part, a):
         a = lib.short(part, a)
-        single = part != "y" and name.startswith("resnet50")  # there are many
+        single = part != "y" and (name.startswith("resnet50") or not NETWORKS[name][4])  # there are many
         out[f"{name}.{mode}.{part}"] = a.astype(np.float32) if single else a
 
     own = []
@@ -267,17 +284,12 @@ def make_network(out, name):
         add(mode, "y", z)
         for k, v in {**grads, **(buffers if train else {})}.items():
             add(mode, k, v)
-    m = moved(name, torch.float64)
-    own.append(error(moved(name, torch.float32), m))
-    for k, v in m.items():
-        add("moved", k, v)
+    steps = NETWORKS[name][4] > 0
+    if steps:
+        own.append(make_steps(add, name))
     out[f"{name}.float32"] = np.array(own)
-    wrong = [error(moved(name, torch.float64, **w), m)
-             for w in ({"decay": 0}, {"decay": -1}, {"momentum": 0}, {"train": False})]
     print(f"  {name}: float32 is off by {own[0]:.1e} {own[2]:.1e} (logits) {own[1]:.1e} "
-          f"{own[3]:.1e} (gradients) {own[4]:.1e} (ten steps)")
-    print("    without decay, with its sign turned, without momentum, in eval mode: "
-          + " ".join(f"{w:.2f}" for w in wrong))
+          f"{own[3]:.1e} (gradients)" + (f" {own[4]:.1e} (ten steps)" if steps else ""))
 
 
 def make_networks(folder):
@@ -285,10 +297,14 @@ def make_networks(folder):
     for name in list(NETWORKS)[:N_SMALL]:
         make_network(out, name)
     np.savez(os.path.join(folder, "networks.npz"), **out)
-    for name in list(NETWORKS)[N_SMALL:]:
+    for name in [n for n in list(NETWORKS)[N_SMALL:] if NETWORKS[n][4]]:
         out = {}
         make_network(out, name)
         np.savez(os.path.join(folder, f"{name}.npz"), **out)
+    out = {}
+    for name in [n for n in NETWORKS if not NETWORKS[n][4]]:
+        make_network(out, name)
+    np.savez(os.path.join(folder, "full.npz"), **out)
 
 
 # ---- optimisers alone ----

@@ -2,7 +2,7 @@
 #include "golden.h"
 
 #define MAX_OPS 12
-#define MAX_CASES 100
+#define MAX_CASES 150
 
 struct op {
     char word[12];

@@ -26,6 +26,7 @@ NETWORKS = [
     ("resnet18,width=0.125", (3, 32, 32), 10),
     ("resnet18,stem=imagenet,width=0.125", (3, 40, 48), 5),
     ("resnet50,width=0.125", (3, 16, 16), 4),
+    ("resnet50,stem=imagenet,width=0.125", (3, 48, 40), 5),
     ("vgg16,width=0.125", (3, 64, 64), 10),  # 4 x 4 averaged to 2 x 2
     ("vgg16,width=0.125", (3, 32, 48), 10),  # 2 x 3 to 2 x 2: windows that overlap
     ("vgg16,width=0.125", (3, 16, 16), 10),  # 1 x 1 to 2 x 2

@@ -27,6 +27,7 @@ NETWORKS = [
     ("resnet18,width=0.125", (3, 32, 32), 10),
     ("resnet18,stem=imagenet,width=0.125", (3, 40, 48), 5),
     ("resnet50,width=0.125", (3, 16, 16), 4),
+    ("resnet50,stem=imagenet,width=0.125", (3, 48, 40), 5),
     ("vgg16,width=0.125", (3, 32, 32), 10),
     ("vgg16,head=lth,width=0.125", (1, 28, 28), 3),
     ("resnet20", (3, 16, 12), 5),
