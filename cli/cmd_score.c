@@ -133,8 +133,9 @@ static int print_scores(struct cmd *c, const struct ob_scores *s, const struct o
     if (i->images > 0)
         printf("cost: %.0f images\n", i->images);
     if (r && isfinite(r->whole))
-        printf("reliability %.3f: two halves of the %d models agree with r = %.3f (Spearman-Brown)\n",
-               r->whole, r->n_models, r->half);
+        printf(
+            "reliability %.3f: two halves of the %d models agree with r = %.3f (Spearman-Brown)\n",
+            r->whole, r->n_models, r->half);
     return OB_OK;
 }
 

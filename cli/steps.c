@@ -310,7 +310,8 @@ static void dry_table(const struct ob_step_result *r, size_t n)
         table_cell(t, "%s", r[i].settings);
     }
     table_print(t, stdout);
-    printf("\nnothing was done (--dry-run); an image is one example's gradient, once; times from one batch here\n");
+    printf("\nnothing was done (--dry-run); an image is one example's gradient, once; times from "
+           "one batch here\n");
 }
 
 static int result_json(struct cmd *c, const struct steps_run *how, const struct ob_cost *cost,
@@ -423,8 +424,10 @@ static void note_seed(struct cmd *c, const struct ob_plan *p)
         ob_plan_step(p, i, &step);
         ob_method_info(step.method, &info);
         if (info.secret_seed) {
-            cmd_warn(c, "'%s' promises nothing with the default seed, which everybody knows; give "
-                        "a --seed drawn at random and keep it secret", info.name);
+            cmd_warn(c,
+                     "'%s' promises nothing with the default seed, which everybody knows; give "
+                     "a --seed drawn at random and keep it secret",
+                     info.name);
             return;
         }
     }

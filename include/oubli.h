@@ -366,7 +366,7 @@ struct ob_sisa_opts {
 struct ob_sisa_done {
     int shards, slices;                              /* of the folder; slices of a shard */
     int shards_trained, slices_trained, slices_kept; /* in this run; of all shards */
-    size_t n_left_out; /* examples that the folder then leaves out */
+    size_t n_left_out;                               /* examples that the folder then leaves out */
 };
 /* Trains what is not there yet, into `dir`. `exclude`: examples of the training part to leave out, or
  * NULL; where the others belong does not depend on them. Every finished slice survives a kill, and the
@@ -593,7 +593,8 @@ struct ob_method;
 struct ob_method_info {
     const char *name, *title, *cite, *formula, *differs; /* differs: where paper and code differ */
     const char *limits;                                  /* what it cannot do; may be NULL */
-    char needs[96];   /* "retain, forget, teacher", also "validation", "whole classes", "convolutions" ... */
+    char needs
+        [96]; /* "retain, forget, teacher", also "validation", "whole classes", "convolutions" ... */
     int exact;        /* the result is that of a training without the forget set */
     int secret_seed;  /* its promise holds only for a seed that nobody else knows */
     size_t n_options; /* own settings and those of every iterative method */

@@ -18,6 +18,7 @@ test part, against two retrained models each. Every method has six epochs and a 
 import argparse
 import gzip
 import lzma
+import math
 import os
 import sys
 
@@ -133,7 +134,7 @@ def table_proxies(study):
             stems = [study.at(s, f"{source}-{kind}") for s in study.seeds]
             cost = [read_json(stem + ".json")["images"] for stem in stems]
             found = [read_json(x + ".compared.json") for x in stems]
-            rho = [show([f[key] for f in found]) for key in ("spearman", "spearman_corrected")]
+            rho = [show([f.get(key, math.nan) for f in found]) for key in ("spearman", "spearman_corrected")]
             print(f"| {kind} | {source} | {rho[0]} | {rho[1]} | {sum(cost) / len(cost):.0f} |")
     print()
 

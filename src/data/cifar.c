@@ -96,8 +96,8 @@ static void take_records(struct ob_examples *e, size_t first, const struct ob_fi
     }
 }
 
-static int read_file(struct ob_file *f, const struct ob_data *d, size_t *n, const char *dir, const struct layout *l,
-                     const char *name, struct ob_err *err)
+static int read_file(struct ob_file *f, const struct ob_data *d, size_t *n, const char *dir,
+                     const struct layout *l, const char *name, struct ob_err *err)
 {
     size_t record = l->n_labels + PIXELS;
     char path[650];

@@ -174,8 +174,9 @@ int ob_data_read_file(struct ob_file *f, const struct ob_data *d, const char *pa
         return ob_fail(err, rc, "%s", why.msg);
     OB_TRY(ob_data_check_room(d, ob_file_size(f->path), f->path, err));
     /* unpacked: nobody knows how much it would have been */
-    return ob_fail(err, OB_ENOMEM, "reading '%.200s' needs more than the %s that are free; " SMALLER,
-                   f->path, ob_room_text(text, room));
+    return ob_fail(err, OB_ENOMEM,
+                   "reading '%.200s' needs more than the %s that are free; " SMALLER, f->path,
+                   ob_room_text(text, room));
 }
 
 /* ---- what every source must have delivered ---- */

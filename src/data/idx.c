@@ -14,7 +14,8 @@
 #define IMAGES 2051
 #define LABELS 2049
 
-static int open_file(struct ob_file *f, const struct ob_data *d, const char *dir, const char *name, struct ob_err *err)
+static int open_file(struct ob_file *f, const struct ob_data *d, const char *dir, const char *name,
+                     struct ob_err *err)
 {
     char path[600];
 

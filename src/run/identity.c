@@ -64,12 +64,10 @@ int ob_identity_same(const char *there, const char *here, const char *dir, const
     const char *key;
     int rc = a && b ? OB_OK : ob_fail(err, OB_ENOMEM, "out of memory");
 
-    json_object_foreach(b, key, x)
-        if (!rc && !json_equal(x, json_object_get(a, key)))
-            rc = differs(key, json_object_get(a, key), x, dir, what, err);
-    json_object_foreach(a, key, x)
-        if (!rc && !json_object_get(b, key))
-            rc = differs(key, x, NULL, dir, what, err);
+    json_object_foreach(b, key, x) if (!rc && !json_equal(x, json_object_get(a, key)))
+        rc = differs(key, json_object_get(a, key), x, dir, what, err);
+    json_object_foreach(a, key, x) if (!rc && !json_object_get(b, key))
+        rc = differs(key, x, NULL, dir, what, err);
     json_decref(a);
     json_decref(b);
     return rc;

@@ -118,8 +118,8 @@ int ob_recipe_of_json(struct ob_recipe *r, const json_t *o)
 
     *r = (struct ob_recipe){ 0 };
     if (!o ||
-        json_unpack((json_t *)o, "{s:i,s:i,s:F,s:F,s:F,s:s,s:s,s:s,s?i}", "epochs", &r->epochs, "batch",
-                    &r->batch, "lr", &r->lr, "momentum", &r->momentum, "weight_decay",
+        json_unpack((json_t *)o, "{s:i,s:i,s:F,s:F,s:F,s:s,s:s,s:s,s?i}", "epochs", &r->epochs,
+                    "batch", &r->batch, "lr", &r->lr, "momentum", &r->momentum, "weight_decay",
                     &r->weight_decay, "schedule", &schedule, "augment", &augment, "optimizer",
                     &optimizer, "sub_batch", &r->sub_batch) ||
         strlen(schedule) >= sizeof(r->schedule) || strlen(augment) >= sizeof(r->augment) ||

@@ -21,10 +21,11 @@ enum ob_need {
     OB_NEED_IMAGES = 1 << 7,  /* asks for gradients with respect to images */
     OB_EXTRA_CLASS = 1 << 8,  /* trains with one class more, which goes again at the end */
     OB_NEED_SHARDS = 1 << 9,  /* wants a folder of shards; not run by a plan (run/sisa.h) */
-    OB_NEED_VALIDATION = 1 << 10, /* reads the validation part; the method refuses where there is none */
-    OB_NEED_CLASSES = 1 << 11,    /* the forget set is of whole classes, as the method checks */
-    OB_NEED_CONV = 1 << 12,       /* the network has convolutions, as the method checks */
-    OB_SECRET_SEED = 1 << 13      /* its promise needs a seed that nobody else knows */
+    OB_NEED_VALIDATION =
+        1 << 10, /* reads the validation part; the method refuses where there is none */
+    OB_NEED_CLASSES = 1 << 11, /* the forget set is of whole classes, as the method checks */
+    OB_NEED_CONV = 1 << 12,    /* the network has convolutions, as the method checks */
+    OB_SECRET_SEED = 1 << 13   /* its promise needs a seed that nobody else knows */
 };
 
 struct ob_job;    /* see job.h */

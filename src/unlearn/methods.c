@@ -82,10 +82,10 @@ static void needs_text(char *out, size_t room, unsigned needs)
     static const struct {
         unsigned bit;
         const char *word;
-    } words[] = { { OB_NEED_RETAIN, "retain" },           { OB_NEED_FORGET, "forget" },
-                  { OB_NEED_VALIDATION, "validation" },   { OB_NEED_TEACHER, "teacher" },
-                  { OB_NEED_CLASSES, "whole classes" },   { OB_NEED_CONV, "convolutions" },
-                  { OB_NEED_SHARDS, "shards" },           { OB_SECRET_SEED, "secret seed" } };
+    } words[] = { { OB_NEED_RETAIN, "retain" },         { OB_NEED_FORGET, "forget" },
+                  { OB_NEED_VALIDATION, "validation" }, { OB_NEED_TEACHER, "teacher" },
+                  { OB_NEED_CLASSES, "whole classes" }, { OB_NEED_CONV, "convolutions" },
+                  { OB_NEED_SHARDS, "shards" },         { OB_SECRET_SEED, "secret seed" } };
     size_t n = 0;
 
     out[0] = 0;

@@ -8,7 +8,7 @@
 static const struct a_network {
     const char *name, *arch, *file;
     int n, channels, size;
-    float lr; /* of ten steps; 0: none are taken */
+    float lr;    /* of ten steps; 0: none are taken */
     double view; /* bound on what ten steps do to one parameter; many layers spread a flip */
 } networks[] = {
     { "cnn", "cnn", "networks", 8, 1, 28, 0.05f, BOUND },

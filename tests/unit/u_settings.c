@@ -39,14 +39,16 @@ static void test_defaults(void **state)
     same_text("scrub",
               "msteps=4:temperature=4:beta=0.5:gamma=1:variant=paper:epochs=5:lr=0.005" REST);
     same_text("random-label", "labels=any:epochs=10:lr=0.1" REST);
-    same_text("salun", "share=0.5:mask-at=step:labels=any:variant=paper:mask-lr=0.01:epochs=10:lr=0.1" REST);
+    same_text("salun",
+              "share=0.5:mask-at=step:labels=any:variant=paper:mask-lr=0.01:epochs=10:lr=0.1" REST);
 }
 
 static void test_given(void **state)
 {
     (void)state;
     same_text("salun:epochs=3:mask-at=original:share=0.30:lr=1e-1:schedule=cosine:optimizer=adamw",
-              "share=0.3:mask-at=original:labels=any:variant=paper:mask-lr=0.01:epochs=3:lr=0.1:batch=256:"
+              "share=0.3:mask-at=original:labels=any:variant=paper:mask-lr=0.01:epochs=3:lr=0.1:"
+              "batch=256:"
               "momentum=0.9:weight-decay=0.0005:augment=none:schedule=cosine:optimizer=adamw");
     same_text("retrain:schedule=step:60,120,x0.2:epochs=200:lr=0.123456789012",
               "epochs=200:lr=0.123456789012:schedule=step:60,120,x0.2");
