@@ -15,8 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *root(void)
 {
-    static const char *const folders[] = { "",        "/train", "/train/a", "/train/b",
-                                           "/val",    "/val/images" };
+    static const char *const folders[] = { "",         "/train", "/train/a",
+                                           "/train/b", "/val",   "/val/images" };
     static const char *const pictures[] = { "train/a/0.png", "train/b/0.png", "val/images/0.png" };
     static char dir[200];
     char path[300];
