@@ -405,7 +405,7 @@ static void partial_backward(const char *backend, const char *isa)
 {
     static const char *const archs[] = { "resnet18,width=0.125", "resnet20,width=0.5",
                                          "vgg16,width=0.125", "cnn,width=0.25" };
-    struct ob_ctx *ctx = context(backend, isa, 2);
+    struct ob_ctx *ctx = context(backend, isa, 1);
     float *x = numbers((size_t)(5 * 3 * 16 * 16), 1, 0.4f, 0.3f);
     float *dlogits = numbers(5 * 4, 2, 0, 1);
 
