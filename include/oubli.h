@@ -593,8 +593,7 @@ struct ob_method;
 struct ob_method_info {
     const char *name, *title, *cite, *formula, *differs; /* differs: where paper and code differ */
     const char *limits;                                  /* what it cannot do; may be NULL */
-    char needs
-        [96]; /* "retain, forget, teacher", also "validation", "whole classes", "convolutions" ... */
+    char needs[96];   /* of "retain", "forget", "validation", "teacher", "whole classes", ... */
     int exact;        /* the result is that of a training without the forget set */
     int secret_seed;  /* its promise holds only for a seed that nobody else knows */
     size_t n_options; /* own settings and those of every iterative method */

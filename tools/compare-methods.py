@@ -14,7 +14,6 @@ on the other seeds, which alone are reported, on the test part, against two retr
 from the tuning seed, and marked as that.
 """
 import argparse
-import os
 import sys
 
 from studylib import Forgetting, in_parallel, read_json, show, six

@@ -45,8 +45,8 @@ void ob_npz_release(struct ob_npz *z);
 /* Array by array, whatever else is in the archive: ob_npz_open() takes the directory of z->file, which
  * the caller has read (others of `z` zero), apart. */
 int ob_npz_open(struct ob_npz *z, size_t max, struct ob_err *err);
-size_t ob_npz_size(const struct ob_npz *z,
-                   const char *name); /* its bytes, unpacked; 0: not there */
+/* Bytes of an array when unpacked; 0: not there. */
+size_t ob_npz_size(const struct ob_npz *z, const char *name);
 /* `out` points into `z`. OB_ENOTFOUND: not there (`err` is left alone). */
 int ob_npz_take(struct ob_npy *out, struct ob_npz *z, const char *name, struct ob_err *err);
 const struct ob_npy *ob_npz_find(const struct ob_npz *z, const char *name); /* NULL: not there */
