@@ -98,11 +98,12 @@ def adaptive(wrong, f, d):
 # ---- influence ----
 
 
-def influence(wrong, released=False, tau=0.5, raw=False, alpha=40.0):
+def influence(wrong, released=False, tau=0.5, raw=False, alpha=40.0, some=None):
     r = start(wrong)
+    single = range(len(XR)) if some is None else range(some) if wrong == "first" else base.drawn(len(XR), some, base.RNG_SAMPLE)
     share = len(XS) / (len(XS) + len(XR))
     v = share * (gradient(r.net, ce(r.net, XS, YS)) - gradient(r.net, ce(r.net, XR, YR)))
-    g = [gradient(r.net, ce(r.net, XR[i:i + 1], YR[i:i + 1])) for i in range(len(XR))]
+    g = [gradient(r.net, ce(r.net, XR[i:i + 1], YR[i:i + 1])) for i in single]
     if wrong == "retain gradient":
         v = share * gradient(r.net, ce(r.net, XS, YS))
     if wrong == "share":
@@ -152,10 +153,12 @@ def inverse(v, g, tau, raw, wrong):
 # ---- Fisher forgetting ----
 
 
-def fisher(wrong, variant="sample", size=1, alpha=1e-4, head=3.0):
+def fisher(wrong, variant="sample", size=1, alpha=1e-4, head=3.0, row=None):
+    """`row`: the class that all of the forget set has, whose row of the last layer is drawn anew."""
     r = start(wrong)
     f = 0
-    parts = [(XR[i:i + size], YR[i:i + size]) for i in range(0, len(XR), size)]
+    x, y = (XR, YR) if row is None else (base.X[base.Y != row], base.Y[base.Y != row])
+    parts = [(x[i:i + size], y[i:i + size]) for i in range(0, len(x), size)]
     for x, y in parts:
         if variant == "label":
             f = f + (1e-8 - gradient(r.net, ce(r.net, x, y))) ** 2
@@ -169,7 +172,11 @@ def fisher(wrong, variant="sample", size=1, alpha=1e-4, head=3.0):
     for p in r.net.parameters():
         s = f[i:i + p.numel()].view(p.shape)
         i += p.numel()
-        sigma.append((by_label if variant == "label" else deviation)(s, alpha, head, wrong).ravel())
+        s = (by_label if variant == "label" else deviation)(s, alpha, head, wrong).clone()
+        if row is not None and p.shape[0] == CLASSES and wrong != "row":
+            s[row] = np.sqrt(1e-4 * (10 if p.ndim == 1 else head))
+            p.data[row] *= 1 if wrong == "around 0" else 0
+        sigma.append(s.ravel())
     eps = noise(i, draw=wrong == "draw")
     assign(r.net, vector(r.net) + torch.cat(sigma) * eps)
     return r
@@ -281,9 +288,11 @@ CASES = {
     "influence-cg": (influence, INFLUENCE, []),
     "influence-raw": (lambda w: influence(w, raw=True, alpha=100.0, tau=3.0),
                       INFLUENCE + ["trace"], []),
+    "influence-random": (lambda w: influence(w, some=10), INFLUENCE + ["trace", "normalised", "first"], []),
     "influence-released": (lambda w: influence(w, released=True), INFLUENCE + ["N", "rescaled"], []),
     "fisher": (fisher, FISHER + CLASSES_OF + ["at most 1e3"], []),
     "fisher-batch": (lambda w: fisher(w, "batch", 5), FISHER + CLASSES_OF, []),
+    "fisher-row": (lambda w: fisher(w, alpha=1e-5, row=0), FISHER + CLASSES_OF + ["at most 1e3", "row", "around 0"], []),
     "fisher-label": (lambda w: fisher(w, "label", alpha=1e-8), FISHER + ["at most 1e-3"], []),
     "munba": (munba, COMMON + ["random", "bargain", "clip"], ["train mode"]),
     "munba-compat": (lambda w: munba(w, True), COMMON + ["random", "bargain", "clip"], ["train mode"]),

@@ -104,7 +104,7 @@ LAST_LAYERS = ("conv2", "bn2", "conv3", "bn3")  # k=2 layers without the classif
 
 
 def last_steps(wrong, trained, change=lambda net: None, bn_train=True):
-    r = Run(wrong, 0.05, 0.2)
+    r = Run(wrong, 0.05, 0.4)
     if wrong != "bn":
         r.net.train(bn_train if wrong != "train mode" else not bn_train)
     else:
@@ -120,6 +120,10 @@ def last_steps(wrong, trained, change=lambda net: None, bn_train=True):
 def cf_k(wrong):
     trained = {"classifier": LAST_STAGE[:2], "batch-norm": ("conv3", "fc")}.get(wrong, LAST_STAGE)
     return last_steps(wrong, trained)
+
+
+def cf_k_eval(wrong):
+    return last_steps(wrong, {"classifier": LAST_STAGE[:2]}.get(wrong, LAST_STAGE), bn_train=False)
 
 
 def cf_k_layers(wrong):
@@ -162,8 +166,8 @@ def renewed_layers(wrong=None):
     return change
 
 
-def eu_k(wrong):
-    return last_steps(wrong, LAST_STAGE, (lambda net: None) if wrong == "fresh" else renewed())
+def eu_k(wrong, bn_train=True):
+    return last_steps(wrong, LAST_STAGE, (lambda net: None) if wrong == "fresh" else renewed(), bn_train)
 
 
 def new_optimizers(r, rates, decays):
@@ -468,12 +472,14 @@ CASES = {
     "not": (no_t, COMMON + ["only retain", "negate"], ["train mode", "negate"]),
     "not-mean": (not_mean, COMMON, ["train mode", "mean"]),
     "cf-k": (cf_k, COMMON + ["frozen", "classifier", "batch-norm"], ["train mode", "frozen"]),
+    "cf-k-eval": (cf_k_eval, ["decay", "momentum", "bn", "frozen", "classifier"], ["bn"]),
     "cf-k-layers": (cf_k_layers, ["decay", "momentum", "bn", "classifier", "met on the way"], ["bn"]),
     "eu-k-start": (lambda wrong: Still(renewed(wrong)),
                    ["fan-in", "Xavier", "bias", "batch-norm"], ["statistics stay"]),
     "eu-k-layers-start": (lambda wrong: Still(renewed_layers(wrong)),
                           ["fan-out", "batch-norm stays"], []),
     "eu-k": (eu_k, COMMON + ["frozen", "fresh"], ["train mode", "fresh"]),
+    "eu-k-eval": (lambda w: eu_k(w, False), ["decay", "momentum", "bn", "frozen", "fresh"], ["bn"]),
     "msg-start": (msg_start, ["sample", "retain gradient", "forget gradient", "smallest", "fan-out"],
                   ["sample", "retain gradient", "forget gradient"]),
     "msg": (msg, COMMON + ["up and down", "rest"], ["train mode"]),

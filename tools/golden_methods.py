@@ -25,6 +25,7 @@ from golden_network import Cnn
 N, N_FORGET, CLASSES, SIZE, SEED = 36, 12, 10, 16, 5
 BOUNDS = (1e-2, 2e-4)  # of the test: parameters, running statistics
 RNG_INIT, RNG_SHUFFLE, RNG_LABEL, RNG_STEP, RNG_NOISE, RNG_RETAIN, RNG_IMAGES, RNG_GUMBEL = 1, 2, 4, 8, 13, 21, 22, 23
+RNG_SAMPLE = 31
 STREAM_FORGET, STREAM_BOTH = 2, 3
 NOISE_BOUND = 1e-5  # parameters, where noise is larger than all else
 BOUND_CHANGE = 1e-4  # of parameters that no step has moved: cases NAME-start
@@ -80,8 +81,8 @@ def batches(stream, n, size, epoch=0):
     return [x[i:i + size] for i in range(0, n, size)]
 
 
-def drawn(n, k):
-    return sorted(shuffled(words(step_seed(), RNG_RETAIN, 0, 0), n)[:k])
+def drawn(n, k, stream=RNG_RETAIN):
+    return sorted(shuffled(words(step_seed(), stream, 0, 0), n)[:k])
 
 
 def normal(w):
@@ -323,7 +324,7 @@ def random_label(wrong):
     return r
 
 
-def salun(wrong):
+def salun(wrong, labels=random_labels):
     r = Run(wrong, 0.1, 0.15)
     at = fresh().train(wrong == "mask in eval mode")
     loss = F.cross_entropy(at(X if wrong == "mask of the forget set" else XS),
@@ -338,7 +339,8 @@ def salun(wrong):
     start = torch.cat([p.detach().ravel() for p in r.net.parameters()])
     for e in range(2):
         r.sgd.zero_grad()
-        r.ce(X, torch.cat([random_labels(e), YR])).backward()
+        drawn_labels = random_labels(e) if wrong == "never true" else labels(e)
+        r.ce(X, torch.cat([drawn_labels, YR])).backward()
         i = 0
         for p in r.net.parameters():
             p.grad *= mask[i:i + p.numel()].view(p.shape)
@@ -641,6 +643,7 @@ CASES = {
     "random-label": (random_label, COMMON + ["random", "retain", "new labels"], ["train mode"]),
     "salun": (salun, COMMON + ["mask", "largest", "still weights", "mask in eval mode",
                                "mask of the forget set"], ["train mode"]),
+    "salun-wrong": (lambda w: salun(w, wrong_labels), COMMON + ["mask", "never true"], ["train mode"]),
     "delete": (delete, COMMON + ["true class", "direction", "teacher in eval mode", "frozen teacher"],
                ["train mode"]),
     "delete-frozen": (lambda wrong: delete(wrong, True), ["decay", "momentum", "true class"], []),

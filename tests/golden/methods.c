@@ -51,6 +51,7 @@ static const struct golden_case {
       NULL },
     { "random-label", "random-label:epochs=2:lr=0.1:weight-decay=0.15", NULL },
     { "salun", "salun:epochs=2:lr=0.1:weight-decay=0.15:share=0.2", NULL },
+    { "salun-wrong", "salun:epochs=2:lr=0.1:weight-decay=0.15:share=0.2:labels=wrong", NULL },
     { "delete", "delete:epochs=2:lr=0.05:weight-decay=0.2", NULL },
     { "delete-frozen", "delete:epochs=2:lr=0.05:weight-decay=0.2:batchnorm=frozen", NULL },
     { "bad-teacher", "bad-teacher:epochs=2:lr=0.5:weight-decay=0.02:optimizer=sgd:share=0.5",
@@ -85,9 +86,11 @@ static const struct golden_case {
     { "influence", "influence:alpha=40:tau=0.5:block=5", NULL },
     { "influence-cg", "influence:alpha=40:tau=0.5:solver=cg", NULL },
     { "influence-raw", "influence:alpha=100:tau=3:step=raw", NULL },
+    { "influence-random", "influence:alpha=40:tau=0.5:samples=10:order=random", NULL },
     { "influence-released", "influence:variant=released:alpha=40", NULL },
     { "fisher", "fisher:alpha=1e-4:head=3", NULL },
     { "fisher-batch", "fisher:variant=batch:batch=5:alpha=1e-4:head=3", NULL },
+    { "fisher-row", "fisher:alpha=1e-5:head=3:class-row=reset", NULL },
     { "fisher-label", "fisher:variant=label:alpha=1e-8", NULL },
     { "munba", "munba:epochs=2:lr=1:weight-decay=0.02", NULL },
     { "munba-compat", "munba:variant=compat:epochs=2:lr=1:weight-decay=0.02", NULL },
@@ -108,13 +111,15 @@ static const struct golden_case {
     { "not-start", "not:epochs=0", NULL },
     { "not", "not:epochs=2:lr=0.05:weight-decay=0.2", "not:epochs=0" },
     { "not-mean", "not:epochs=2:lr=0.05:weight-decay=0.2:bn-mean=negate", "not:epochs=0" },
-    { "cf-k", "cf-k:epochs=2:lr=0.05:momentum=0.9:weight-decay=0.2", NULL },
+    { "cf-k", "cf-k:epochs=2:lr=0.05:momentum=0.9:weight-decay=0.4", NULL },
+    { "cf-k-eval", "cf-k:bn=eval:epochs=2:lr=0.05:momentum=0.9:weight-decay=0.4", NULL },
     { "cf-k-layers",
-      "cf-k:unit=layer:k=2:include-fc=no:bn=eval:epochs=2:lr=0.05:momentum=0.9:weight-decay=0.2",
+      "cf-k:unit=layer:k=2:include-fc=no:bn=eval:epochs=2:lr=0.05:momentum=0.9:weight-decay=0.4",
       NULL },
     { "eu-k-start", "eu-k:epochs=0", NULL },
     { "eu-k-layers-start", "eu-k:unit=layer:k=2:epochs=0", NULL },
-    { "eu-k", "eu-k:epochs=2:lr=0.05:momentum=0.9:weight-decay=0.2", "eu-k:epochs=0" },
+    { "eu-k", "eu-k:epochs=2:lr=0.05:momentum=0.9:weight-decay=0.4", "eu-k:epochs=0" },
+    { "eu-k-eval", "eu-k:bn=eval:epochs=2:lr=0.05:momentum=0.9:weight-decay=0.4", "eu-k:epochs=0" },
     { "msg-start", "msg:epochs=0", NULL },
     { "msg", "msg:epochs=2:lr=0.05:weight-decay=0.2", "msg:epochs=0" },
     { "cfw-start", "cfw:epochs=0", NULL },
@@ -207,15 +212,21 @@ static double distance(const struct ob_npz *stored, const char *block, const flo
     return d;
 }
 
-/* The first examples; for unsir, which forgets whole classes, all of two classes. */
+/* How many classes are forgotten, for what does so. */
+static int n_forget_classes(const char *spec)
+{
+    return !strncmp(spec, "unsir", 5) ? 2 : strstr(spec, "class-row=reset") ? 1 : 0;
+}
+
+/* The first examples, or all of the first classes. */
 static struct ob_ids *make_forget(const struct world *w, const char *spec)
 {
-    int by_class = !strncmp(spec, "unsir", 5);
+    int classes = n_forget_classes(spec);
     struct ob_ids *ids;
     uint32_t id[N], n = 0;
 
     for (uint32_t i = 0; i < N; i++)
-        if (by_class ? w->d.ex[OB_TRAIN].label[i] < 2 : i < N_FORGET)
+        if (classes ? w->d.ex[OB_TRAIN].label[i] < classes : i < N_FORGET)
             id[n++] = i;
     must(ob_ids_new(&ids, id, n, N, err));
     return ids;
