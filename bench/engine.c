@@ -122,7 +122,7 @@ static void open_setup(struct setup *s, const char *arch, const int shape[3], in
         ob_exec_new(&s->exec, s->ctx, s->model->net, batch, train ? OB_EXEC_TRAIN : 0, &err) ||
         ob_block_new(&s->x, n, &err))
         die(&err);
-    n_params = s->model->net->n_params;
+    n_params = train ? s->model->net->n_params : 0; /* inference needs none of these */
     if (ob_block_new(&s->grads, n_params, &err) || ob_block_new(&s->velocity, n_params, &err) ||
         ob_block_new(&s->dlogits, (size_t)(batch * CLASSES), &err) ||
         ob_alloc(s->y, (size_t)batch, &err))
