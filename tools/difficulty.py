@@ -113,29 +113,33 @@ def read_scores(path):
 
 def table(study):
     print(f"Seeds {', '.join(map(str, study.seeds))}; tuned on seed {study.tune_seed}. Mean ± half of the 95 % t-interval over seeds.\n")
-    table_proxies(study)
-    table_sets(study)
-    table_tow(study)
+    for part in (table_proxies, table_sets, table_tow, table_slopes):
+        try:
+            part(study)
+        except FileNotFoundError as e:
+            print(f"\n(not finished: '{e.filename}' is missing)\n")
 
 
 def table_proxies(study):
     made = read_json(study.path("memorization.json"))
     seen = made["origin"]
-    print(f"{seen['models']} models, {made['n_scored']} examples scored, {made['images'] / 1e6:.1f} million images of training; reliability "
+    print(f"{seen['models']} models, {made['n_scored']} examples scored, {made['images'] / 1e6:.1f} million forward passes of an image "
+          f"(a step of training counts three); reliability "
           f"{seen['reliability']:.3f} (between halves of the bank {seen['half_reliability']:.3f}).\n")
     if study.cscores:
         for kind in ("memorization", "consistency"):
             c = read_json(study.path(f"published-{kind}.json"))
             print(f"Spearman of {kind} with the published C-scores: {c['spearman']:.3f} ({c['spearman_low']:.3f} to {c['spearman_high']:.3f})\n")
-    print("| proxy | from | Spearman with memorization | corrected for its reliability | cost, images |")
-    print("|---|---|---|---|---|")
+    print("| proxy | from | Spearman with memorization | corrected for its reliability | cost, images | of the bank's |")
+    print("|---|---|---|---|---|---|")
     for source, kinds in (("events", EVENTS), ("model", FINISHED)):
         for kind in kinds:
             stems = [study.at(s, f"{source}-{kind}") for s in study.seeds]
             cost = [read_json(stem + ".json")["images"] for stem in stems]
             found = [read_json(x + ".compared.json") for x in stems]
             rho = [show([f.get(key, math.nan) for f in found]) for key in ("spearman", "spearman_corrected")]
-            print(f"| {kind} | {source} | {rho[0]} | {rho[1]} | {sum(cost) / len(cost):.0f} |")
+            mean = sum(cost) / len(cost)
+            print(f"| {kind} | {source} | {rho[0]} | {rho[1]} | {mean:.0f} | {100 * mean / made['images']:.2g} % |")
     print()
 
 
@@ -172,12 +176,28 @@ def table_tow(study):
                   f"{acc[2]} | {show([x['tow'] for x in e])} | {show([x['tow_mia'] for x in e])} |")
 
 
+def slope(study, kind, method):
+    """What ToW loses from the low to the high sets, paired by seed, and what that says."""
+    ends = [[study.result(s, f"{kind}-{level}", method) for s in study.seeds] for level in ("low", "high")]
+    if any(None in e for e in ends):
+        return "diverged"
+    mean, half = interval([low["tow"] - high["tow"] for low, high in zip(*ends)])
+    return f"{mean:+.3f} ± {half:.3f}, " + ("falls" if mean > half else "rises" if -mean > half else "undecided")
+
+
+def table_slopes(study):
+    print("\nToW of the low sets minus that of the high ones, paired by seed:\n")
+    print("| method | over memorization | over entanglement |\n|---|---|---|")
+    for method in SETTINGS:
+        print(f"| {method} | {slope(study, 'memorization', method)} | {slope(study, 'entanglement', method)} |")
+
+
 def make_pictures(study, into):
     os.makedirs(into, exist_ok=True)
     stem = os.path.join(into, os.path.basename(os.path.normpath(study.out)))
     memorization = read_scores(study.path("memorization.npy"))
     known = [(v, i) for i, v in enumerate(memorization) if v == v]
-    pictures.histogram(stem + "-memorization.svg", f"Memorization of {len(known)} examples", "memorization", [v for v, _ in known], -.2, 1, 24)
+    pictures.histogram(stem + "-memorization.svg", f"Memorization of {len(known)} examples", "memorization", [v for v, _ in known], 0, 1, 20)
     ranked = [i for _, i in sorted(known)]
     side, channels, images = read_images(study)
     chosen = [images(i) for i in ranked[:60] + ranked[:-61:-1]]

@@ -2,6 +2,7 @@
 
 Python's standard library only.
 """
+import math
 import struct
 import zlib
 
@@ -10,7 +11,7 @@ LEFT, BOTTOM, TOP = 52, 44, 28
 
 
 def frame(width, height, title, low, high, step, parts, label):
-    """An empty picture with a scale from `low` to `high` on the left; returns it and the place of a value."""
+    """An empty picture with a scale from `low` to `high` on the left, marked at every `step` (0: not); returns it and the place of a value."""
     def y(value):
         return TOP + (height - TOP - BOTTOM) * (1 - (value - low) / (high - low))
 
@@ -19,7 +20,7 @@ def frame(width, height, title, low, high, step, parts, label):
            f'<text x="{LEFT}" y="16" font-weight="bold">{title}</text>',
            f'<text x="{(LEFT + parts) / 2}" y="{height - 8}" text-anchor="middle">{label}</text>']
     value = low
-    while value <= high + step / 1000:
+    while step and value <= high + step / 1000:
         out += [f'<line x1="{LEFT}" x2="{parts}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#ddd"/>',
                 f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.3g}</text>']
         value += step
@@ -27,16 +28,20 @@ def frame(width, height, title, low, high, step, parts, label):
 
 
 def histogram(path, title, label, numbers, low, high, bins):
-    """Shares of the numbers in bins of equal width; those outside count in the first or the last."""
+    """How many numbers there are in bins of equal width, on a logarithmic scale; those outside count in the first or the last."""
     width, height, counts = 560, 260, [0] * bins
     for v in numbers:
         counts[min(max(int((v - low) / (high - low) * bins), 0), bins - 1)] += 1
-    top = max(counts) / len(numbers)
-    out, y = frame(width, height, title, 0, top, top / 4, width - 12, label)
+    decades = math.ceil(math.log10(max(counts)))
+    out, y = frame(width, height, title, -.3, decades, 0, width - 12, label)  # from half an example on
+    for k in range(decades + 1):
+        out += [f'<line x1="{LEFT}" x2="{width - 12}" y1="{y(k):.1f}" y2="{y(k):.1f}" stroke="#ddd"/>',
+                f'<text x="{LEFT - 8}" y="{y(k) + 4:.1f}" text-anchor="end">{10 ** k}</text>']
     wide = (width - 12 - LEFT) / bins
     for i, n in enumerate(counts):
-        at = y(n / len(numbers))
-        out.append(f'<rect x="{LEFT + i * wide + 1:.1f}" y="{at:.1f}" width="{wide - 2:.1f}" height="{y(0) - at:.1f}" fill="{COLOURS[0]}"/>')
+        if n:
+            at = y(math.log10(n))
+            out.append(f'<rect x="{LEFT + i * wide + 1:.1f}" y="{at:.1f}" width="{wide - 2:.1f}" height="{y(-.3) - at:.1f}" fill="{COLOURS[0]}"/>')
     for k in range(5):
         out.append(f'<text x="{LEFT + k * (width - 12 - LEFT) / 4:.1f}" y="{height - BOTTOM + 16}" text-anchor="middle">'
                    f"{low + k * (high - low) / 4:g}</text>")
