@@ -21,10 +21,17 @@ static bool reads(const struct ob_job *job, unsigned needs)
     return (job->method->needs & needs) == needs;
 }
 
+int ob_job_most_examples(const struct ob_job *job)
+{
+    size_t n = job->retain->n + job->forget->n;
+
+    return (size_t)job->common.batch < n ? job->common.batch : (int)n;
+}
+
 static int new_loader(struct ob_loader **out, const struct ob_job *job, const struct ob_ids *ids,
                       int shuffle, uint32_t stream, struct ob_err *err)
 {
-    struct ob_loader_opts o = { .batch = job->common.batch,
+    struct ob_loader_opts o = { .batch = ob_job_most_examples(job),
                                 .shuffle = shuffle,
                                 .augment = (enum ob_augment)job->common.augment,
                                 .seed = job->seed,
@@ -33,13 +40,6 @@ static int new_loader(struct ob_loader **out, const struct ob_job *job, const st
     if ((size_t)o.batch > ids->n)
         o.batch = (int)ids->n;
     return ob_loader_new(out, job->data, OB_TRAIN, ids, &o, err);
-}
-
-int ob_job_most_examples(const struct ob_job *job)
-{
-    size_t n = job->retain->n + job->forget->n;
-
-    return (size_t)job->common.batch < n ? job->common.batch : (int)n;
 }
 
 /* Those that read the retain set, or so much of it. */

@@ -50,6 +50,8 @@ out:
 int ob_job_rate(struct ob_rate *out, const struct ob_job *job, struct ob_err *err)
 {
     struct ob_loader_opts o = { .batch = job->common.batch };
+    const struct ob_ids *ids = job->split ? ob_split_train(job->split)
+                                          : ob_data_ids(job->data, OB_TRAIN);
     struct ob_model *m = NULL; /* a copy: training mode moves running statistics */
     struct ob_loader *loader = NULL;
     struct ob_batch b;
@@ -60,7 +62,7 @@ int ob_job_rate(struct ob_rate *out, const struct ob_job *job, struct ob_err *er
     if ((size_t)o.batch > job->retain->n + job->forget->n)
         o.batch = (int)(job->retain->n + job->forget->n);
     OB_GO(ob_model_clone(&m, job->model, err));
-    OB_GO(ob_loader_new(&loader, job->data, OB_TRAIN, ob_split_train(job->split), &o, err));
+    OB_GO(ob_loader_new(&loader, job->data, OB_TRAIN, ids, &o, err));
     ob_loader_start(loader, 0);
     OB_ASSERT(err, ob_loader_next(loader, &b));
     OB_GO(forward(&forwards, m, &b, err));

@@ -93,6 +93,47 @@ static void test_zero_epochs(void **state)
     end(&w);
 }
 
+/* One method, on a class: in a run where most examples are in validation, and dry without a split. */
+static void run_oddly(struct world *w, const struct ob_method *m, const struct ob_ids *of_class)
+{
+    struct ob_rum_opts o = OB_RUM_OPTS_INIT;
+    struct ob_model *c = copy(w);
+    struct ob_plan *p;
+    char spec[200];
+    int rc;
+
+    quick(m, spec);
+    must(ob_plan_single(&p, w->data, c, ob_split_train(w->split), of_class, spec, err));
+    must(ob_rum(NULL, NULL, c, w->data, w->split, p, &o, err));
+    ob_plan_free(p);
+    must(ob_plan_single(&p, w->data, c, ob_data_ids(w->data, OB_TRAIN), of_class, spec, err));
+    o.dry_run = 1;
+    rc = ob_rum(NULL, NULL, c, w->data, NULL, p, &o, NULL);
+    if (rc && rc != OB_EINVAL && rc != OB_EFORMAT) /* a validation part may be needed, or a class */
+        fail_msg("%s: %d", m->name, rc);
+    ob_plan_free(p);
+    ob_model_free(c);
+}
+
+/* With fewer examples in training than in validation or in a batch; and with no validation. */
+static void test_odd_splits(void **state)
+{
+    const struct ob_method *m;
+    struct ob_ids *of_class;
+    struct world w;
+
+    (void)state;
+    begin(&w, 1);
+    ob_split_free(w.split);
+    must(ob_split_new(&w.split, w.data, 0.8, 1, err));
+    assert_true(ob_ids_n(ob_split_train(w.split)) < 20);
+    of_class = all_of_class(&w, 0);
+    for (size_t i = 0; (m = planned_at(&i)); i++)
+        run_oddly(&w, m, of_class);
+    ob_ids_free(of_class);
+    end(&w);
+}
+
 static void refused(struct world *w, const struct ob_method *m, const struct ob_option *o, double x)
 {
     char spec[200];
@@ -735,6 +776,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bytes),
         cmocka_unit_test(test_zero_epochs),
+        cmocka_unit_test(test_odd_splits),
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_diverges),
