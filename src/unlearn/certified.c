@@ -21,6 +21,10 @@
 #include "unlearn/job.h"
 
 enum { STEPS_OTHERWISE = 100, STEPS_MOST = 10000000 };
+/* Normal numbers of 32 random bits end at 6.76 sigma. For n weights that may lie d apart this leaves out
+ * about phi(6.76) sqrt(n) d / sigma: 1.5e-7 for ten million and d = sigma. */
+#define DELTA_LEAST 1e-6
+
 enum { BATCHNORM_ESTIMATE, BATCHNORM_REFUSE };
 
 struct certified {
@@ -39,7 +43,7 @@ static const struct ob_option options[] = {
     FLOAT(epsilon, "asked for: how much likelier any outcome may be, as a logarithm",
           .name = "epsilon", .def = 1, .min = 0.001, .max = 100, .range = "0.1 to 100"),
     FLOAT(delta, "asked for: probability left out of that", .name = "delta", .def = 1e-5,
-          .min = 1e-15, .max = 0.1, .range = "1e-5"),
+          .min = DELTA_LEAST, .max = 0.1, .range = "1e-5"),
     { .name = "clip",
       .help = "what is clipped in the noisy steps",
       .type = OB_OPT_CHOICE,
@@ -66,7 +70,8 @@ static const struct ob_option options[] = {
       .choices = "estimate,refuse" },
     { 0 }
 };
-static const struct ob_option common[] = { OB_COMMON(10, NULL, 0.1, "0.1") };
+static const struct ob_option common[] = { OB_COMMON_OF(10, NULL, 0.1, "0.1", 256, 0, 5e-4,
+                                                        OB_CONSTANT, OB_COMMON_SGD) };
 
 /* ---- how much noise, and for how long ---- */
 
@@ -188,7 +193,9 @@ static void tell(const struct certified *s, struct ob_job *job, double at_last)
                     : "");
     ob_job_note(job,
                 "if the seed is random and stays secret (who knows it can take the noise away; "
-                "the file does not say it, nor of which model it was made),");
+                "the file says neither it nor the digest of the model it was made of),");
+    ob_job_note(job, "if the accuracies and the norm above, which are of the old model, are not "
+                     "published with it,");
     ob_job_note(job, "and as far as the noise (Philox 4x32-10, single precision) is Gaussian");
 }
 
@@ -264,8 +271,13 @@ const struct ob_method ob_method_certified = {
         "(epsilon, delta) leaves the order out, which makes 7.1 into 1 at delta 1e-5, and its\n"
         "variance for lambda = 0 is half of what lambda -> 0 tends to. There the clip norms\n"
         "may follow the weights that are to be forgotten; here they are numbers. There the\n"
-        "networks have no batch-norm. One-cycle rates of the fine-tuning: schedule=linear or\n"
-        "cosine is the nearest. Clipping all weights to a small norm takes nearly everything\n"
+        "networks have no batch-norm, and all recipes have lambda > 0. The default norms are "
+        "ours.\n"
+        "Steps are given and sigma follows; there, with clipped weights, sigma is given and the\n"
+        "steps follow. Left out: noise on the first weights (delta_0 < 1), noise that falls from\n"
+        "step to step, a last clip, and noise on the result alone. One-cycle rates of the\n"
+        "fine-tuning: schedule=linear or cosine is the nearest. Clipping all weights to a small "
+        "norm takes nearly everything\n"
         "out of a deep network: most of the accuracy comes from the last phase.",
     .limits = "It does not say how close the result is to retraining, and knows only what its "
               "notes list.",
