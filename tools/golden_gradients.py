@@ -45,14 +45,19 @@ def of_units(net, x, y, size, loss, power):
 
 
 def importance(net, x, y, size, loss, power):
-    """The mean over units, what rounding leaves of 0 made 0, and how many units there are."""
+    """The mean over units, and how many there are."""
     total, n = of_units(net, x, y, size, loss, power)
+    return total / n, n
+
+
+def without_rounding(f, net, power):
+    """What rounding leaves of 0 made 0."""
     i = 0
     for p in net.parameters():
-        part = total[i:i + p.numel()]
+        part = f[i:i + p.numel()]
         part[part <= 1e-5 ** power * part.max()] = 0
         i += p.numel()
-    return total / n, n
+    return f
 
 
 def square_norm(net, x, _):
@@ -64,11 +69,14 @@ def dampened(wrong, size, alpha, scale, loss=ce, power=2):
     power = 3 - power if wrong == "power" else power
     size = {"unit": 3}.get(wrong, size)
     f, n_f = importance(r.net, XS, YS, size, loss, power)
+    f = without_rounding(f, r.net, power)
     d, n_r = importance(r.net, XR, YR, size, loss, power)
     if wrong != "whole":
         d = (n_f * f + n_r * d) / (n_f + n_r)
     theta = vector(r.net)
     if alpha is None:
+        d = without_rounding(d, r.net, power)
+        f = torch.where(d > 0, f, 0.0)
         alpha = adaptive(wrong, f, d)
     chosen = f > {"alpha": 1.0}.get(wrong, alpha) * d
     if wrong == "at most 1":
@@ -242,7 +250,9 @@ def sfr_on(wrong, unit=0, alpha=3, clip=1e3, average=1.0, bound=None):
     r = Run(wrong, 0.05, 0.2)
     at = base.fresh().train(wrong == "mask in eval mode")
     i_s, _ = importance(at, XS, YS, unit or len(XS), ce, 2)
+    i_s = without_rounding(i_s, at, 2)
     i_r, _ = importance(at, XR, YR, unit or len(XR), ce, 2)
+    i_r = without_rounding(i_r, at, 2)
     mask = ((i_s + 1e-15) / (i_r + 1e-15) >= 1).double()
     if wrong == "mask":
         mask[:] = 1

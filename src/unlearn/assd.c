@@ -65,6 +65,7 @@ static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
     OB_GO(ob_block_new(&forget, n, err));
     OB_GO(ob_block_new(&ratio, n, err));
     OB_GO(ob_job_importances(forget, ratio, job, &s->how, OB_IMPORTANCE_CE, err));
+    ob_job_drop_rounding(ratio, job, OB_IMPORTANCE_CE); /* how many there are decides the place */
     m = ob_job_relative(ratio, job, forget);
     if (m)
         OB_GO(percentile(&alpha, ratio, n, m, percent(job), err));
@@ -95,7 +96,9 @@ const struct ob_method ob_method_assd = {
     .differs =
         "The authors' notebook takes the retain set for D and does not set eval mode; here D\n"
         "is R and S together, in eval mode, as in later code. importance=batch squares the\n"
-        "gradient of a batch's mean, as those do.",
+        "gradient of a batch's mean, as those do, but no batch holds examples of both sets; by\n"
+        "default each example's gradient is squared. An importance below 1e-10 of its\n"
+        "tensor's largest is rounding, and 0.",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_ONE_SHOT,
     .state_size = sizeof(struct assd),
     .options = options,

@@ -87,16 +87,19 @@ int ob_importance_room(const void *state, const struct ob_job *job, struct ob_me
                        struct ob_err *err);
 /* That ob_job_importances() counts. */
 uint64_t ob_importance_images(const struct ob_importance *how, const struct ob_job *job);
-/* out[i] = mean over the units of the set; overwritten. 0 where it is no more than rounding leaves of
- * 0: up to 1e-10 (1e-5 without the square) of the largest of its tensor. OB_EDIVERGED: not finite. */
+/* out[i] = mean over the units of the set; overwritten. OB_EDIVERGED: not finite. */
 int ob_job_importance(float *out, struct ob_sweep *s, const struct ob_ids *ids,
                       const struct ob_importance *how, enum ob_importance_loss loss,
                       struct ob_err *err);
-/* Of the forget set, and of forget and retain set together (no batch holds both). */
+/* 0 where it is no more than rounding leaves of 0, up to 1e-10 (1e-5 without the square) of the largest
+ * of its tensor: below that each backend has numbers of its own. */
+void ob_job_drop_rounding(float *importance, const struct ob_job *job,
+                          enum ob_importance_loss loss);
+/* Of the forget set, without rounding, and of forget and retain set together (no batch holds both). */
 int ob_job_importances(float *forget, float *whole, struct ob_job *job,
                        const struct ob_importance *how, enum ob_importance_loss loss,
                        struct ob_err *err);
-/* In place of `ratio`, the importances of the whole: forget_i / whole_i, 0 where both are 0. Returns
+/* In place of `ratio`, the importances of the whole: forget_i / whole_i, 0 where either is 0. Returns
  * how many are not. */
 size_t ob_job_relative(float *ratio, const struct ob_job *job, const float *forget);
 /* theta_i *= min(1, lambda / ratio_i) where ratio_i > alpha. */

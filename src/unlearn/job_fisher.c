@@ -47,19 +47,14 @@ static int add_units(float *out, struct ob_sweep *s, enum ob_importance_loss los
     }
 }
 
-/* Of one tensor: sums become means, and what rounding leaves of 0 becomes 0. Gradients are good to
- * about 1e-5 of the tensor's largest; below that each backend has numbers of its own. */
-static int finish(float *x, size_t n, double n_units, double least, struct ob_err *err)
+/* Sums become means. */
+static int finish(float *x, size_t n, double n_units, struct ob_err *err)
 {
-    float most = 0;
-
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(x[i]))
             return ob_fail(err, OB_EDIVERGED, "the importance of a weight is not finite");
-        most = fmaxf(most, x[i]);
+        x[i] = (float)((double)x[i] / n_units);
     }
-    for (size_t i = 0; i < n; i++)
-        x[i] = (double)x[i] > least * (double)most ? (float)((double)x[i] / n_units) : 0;
     return OB_OK;
 }
 
@@ -75,11 +70,25 @@ int ob_job_importance(float *out, struct ob_sweep *s, const struct ob_ids *ids,
     k->fill(s->job->ctx, s->grads, net->n_params, 0.0f);
     OB_TRY(ob_sweep_start(s, ids, ob_importance_batch(how), (enum ob_augment)how->augment, err));
     OB_TRY(add_units(out, s, loss, &n_units, err));
-    for (int i = 0; i < net->n_views; i++)
-        if (net->view[i].block == OB_PARAM)
-            OB_TRY(finish(out + net->view[i].offset, net->view[i].size, (double)n_units,
-                          loss == OB_IMPORTANCE_CE ? 1e-10 : 1e-5, err));
-    return OB_OK;
+    return finish(out, net->n_params, (double)n_units, err);
+}
+
+void ob_job_drop_rounding(float *x, const struct ob_job *job, enum ob_importance_loss loss)
+{
+    const struct ob_net *net = job->model->net;
+    double least = loss == OB_IMPORTANCE_CE ? 1e-10 : 1e-5;
+
+    for (int i = 0; i < net->n_views; i++) {
+        const struct ob_view *v = &net->view[i];
+        float *own = x + v->offset, most = 0;
+
+        if (v->block != OB_PARAM)
+            continue;
+        for (size_t k = 0; k < v->size; k++)
+            most = fmaxf(most, own[k]);
+        for (size_t k = 0; k < v->size; k++)
+            own[k] = (double)own[k] > least * (double)most ? own[k] : 0;
+    }
 }
 
 /* ---- forget set, and all together ---- */
@@ -107,6 +116,7 @@ int ob_job_importances(float *forget, float *whole, struct ob_job *job,
     OB_GO(ob_job_draw(&drawn, job, job->retain, (size_t)how->samples, err));
     OB_GO(ob_sweep_open(&s, job, batch, err));
     OB_GO(ob_job_importance(forget, &s, job->forget, how, loss, err));
+    ob_job_drop_rounding(forget, job, loss);
     OB_GO(ob_job_importance(whole, &s, drawn, how, loss, err));
     join(whole, forget, job->model->net->n_params, units_of(job->retain, batch),
          units_of(job->forget, batch));
@@ -124,7 +134,7 @@ size_t ob_job_relative(float *ratio, const struct ob_job *job, const float *forg
 
     for (size_t i = 0; i < n; i++) {
         moved += ratio[i] > 0;
-        ratio[i] = forget[i] > 0 ? forget[i] / ratio[i] : 0;
+        ratio[i] = forget[i] > 0 && ratio[i] > 0 ? forget[i] / ratio[i] : 0;
     }
     return moved;
 }

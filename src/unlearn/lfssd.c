@@ -59,7 +59,8 @@ const struct ob_method ob_method_lfssd = {
         "theta *= min(1, lambda I_D / I_S) where I_S > alpha I_D",
     .differs =
         "The released code takes the gradient of a batch's mean, which depends on the size\n"
-        "of batches; importance=batch does that. An I below 1e-5 of its tensor's largest\n"
+        "of batches; importance=batch does that, but no batch holds examples of both sets. An I_S "
+        "below 1e-5 of its tensor's largest\n"
         "is rounding, and 0, no reason to shrink. alpha is 3.5 for random forget sets, 5 to 10\n"
         "for classes.",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_ONE_SHOT,

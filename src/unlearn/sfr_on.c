@@ -3,7 +3,7 @@
  *
  *     mask_i = 1 where (I_S + 1e-15) / (I_R + 1e-15) >= gamma, at the step's starting model
  *     every 5th of T iterations: loss = -a_t sum_x w_x CE_x over a forget batch, gradient masked,
- *         then clipped to norm 7; w_x ~ 1 / (CE_x^power + 1e-15), sum 1, not differentiated;
+ *         then clipped to norm clip; w_x ~ 1 / (CE_x^power + 1e-15), sum 1, not differentiated;
  *         a_t = alpha (1 + cos(pi t / T)) / 2
  *     always:  loss = CE(retain batch);  then theta = (1 - average) theta_before + average theta
  *
@@ -109,7 +109,9 @@ static int make_mask(struct sfr_on *s, struct ob_job *job, struct ob_err *err)
     OB_GO(ob_block_new(&retain, n, err));
     OB_GO(ob_sweep_open(&sweep, job, ob_importance_batch(&how), err));
     OB_GO(ob_job_importance(forget, &sweep, job->forget, &how, OB_IMPORTANCE_CE, err));
+    ob_job_drop_rounding(forget, job, OB_IMPORTANCE_CE);
     OB_GO(ob_job_importance(retain, &sweep, job->retain, &how, OB_IMPORTANCE_CE, err));
+    ob_job_drop_rounding(retain, job, OB_IMPORTANCE_CE); /* what is 0 in both stays in the mask */
     for (size_t i = 0; i < n; i++)
         s->mask[i] = ((double)forget[i] + 1e-15) / ((double)retain[i] + 1e-15) >= s->gamma;
 out:
@@ -234,10 +236,10 @@ const struct ob_method ob_method_sfr_on = {
     .name = "sfr-on",
     .title = "SFR-on, masked and weighted ascent beside descent",
     .cite = "Huang et al. 2024",
-    .formula = "mask: (I_S + 1e-15) / (I_R + 1e-15) >= gamma, I as in ssd with importance=batch\n"
-               "every 5th of T iterations: loss = -a_t sum w CE over a forget batch,\n"
+    .formula = "mask: (I_S + 1e-15) / (I_R + 1e-15) >= gamma, I as in ssd, by importance\n"
+               "each every-th of T iterations: loss = -a_t sum w CE over a forget batch,\n"
                "  w ~ 1 / (CE^power + 1e-15) with sum 1, a_t = alpha (1 + cos(pi t / T)) / 2,\n"
-               "  gradient masked, then clipped to norm 7\n"
+               "  gradient masked, then clipped to norm clip\n"
                "always: loss = CE(retain batch), not masked, not clipped\n"
                "theta = (1 - average) theta_before + average theta",
     .differs =

@@ -63,7 +63,7 @@ const struct ob_method ob_method_ssd = {
         "depends on the size of batches; importance=batch does that, in batches that hold\n"
         "either forget or retain examples (there one may hold both). The square of each\n"
         "example's gradient, the default, does not depend on it; it takes one gradient per\n"
-        "example. An I below 1e-10 of its tensor's largest is rounding, and 0, no reason to\n"
+        "example. An I_S below 1e-10 of its tensor's largest is rounding, and 0, no reason to\n"
         "shrink. Since D holds S, I_S / I_D is at most |D| / |S|: a larger alpha selects\n"
         "nothing.",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_ONE_SHOT,
