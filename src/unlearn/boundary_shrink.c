@@ -58,12 +58,13 @@ const struct ob_method ob_method_boundary_shrink = {
     .cite = "Chen et al. 2023",
     .formula = "x' = round(255 clip(x + step sign(d CE(teacher(x), y) / dx), 0, 1)) / 255\n"
                "loss = CE(student(x), argmax teacher(x')) on the forget set",
-    .differs = "Momentum, weight decay, rate and epochs are those of the code released with Zhao\n"
-               "et al. 2024; that of Zhou et al. 2025 has weight-decay=0:lr=1e-4:epochs=20. An\n"
-               "image that a step does not carry over the boundary keeps its true label, there as\n"
-               "here. DELETE also clamps |x' - x| at 0.1, which only rounding goes beyond. The "
-               "forget set alone is "
-               "read.",
+    .differs =
+        "Momentum, weight decay, rate and epochs are those of the code released with Zhao\n"
+        "et al. 2024; that of Zhou et al. 2025 has weight-decay=0:lr=1e-4:epochs=20. An\n"
+        "image that a step does not carry over the boundary keeps the teacher's answer, there as\n"
+        "here. DELETE also clamps |x' - x| at 0.1, which only rounding goes beyond. The "
+        "forget set alone is "
+        "read.",
     .needs = OB_NEED_FORGET | OB_NEED_TEACHER | OB_NEED_IMAGES,
     .state_size = sizeof(struct boundary_shrink),
     .options = options,

@@ -45,14 +45,16 @@ const struct ob_method ob_method_cf_k = {
                "            with include-fc=yes all linear layers train as well\n"
                "unit=layer: the last k convolutions and linear layers, and the batch-norms among "
                "them",
-    .differs = "Goel et al. count layers; the code of Kurmanji et al. 2023 trains the last stage "
-               "with a frozen\n"
-               "classifier (include-fc=no); DeepUnlearn (Cadet et al. 2024) the last k stages and "
-               "the classifier\n"
-               "with bn=eval, a pull 0.05 |theta - theta_start|^2 and a rate that falls after "
-               "epochs 6 and 9.\n"
-               "That pull and that schedule are not built. None of them has momentum or weight "
-               "decay.",
+    .differs =
+        "Goel et al. count layers; the code of Kurmanji et al. 2023 trains the last stage "
+        "with a frozen\n"
+        "classifier (include-fc=no); DeepUnlearn (Cadet et al. 2024) the last k stages and "
+        "the classifier\n"
+        "with bn=eval, a pull 0.05 |theta - theta_start|^2 and a rate that falls after "
+        "epochs 6 and 9.\n"
+        "That pull and that schedule are not built, nor Kurmanji et al.'s, which falls after "
+        "epochs 10, 15 and 20.\n"
+        "Neither of the latter two has momentum or weight decay.",
     .needs = OB_NEED_RETAIN | OB_NEED_MASK,
     .state_size = sizeof(struct cf_k),
     .options = options,

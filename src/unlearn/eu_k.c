@@ -108,7 +108,10 @@ const struct ob_method ob_method_eu_k = {
         "its schedule, and images are not changed unless augment=crop-flip; unit=layer is "
         "Goel et al.'s;\n"
         "unit=stage:reinit=initial:include-fc=no that of Kurmanji et al. 2023, who train for "
-        "25 to 50 epochs.\n"
+        "25 to 50 epochs\n"
+        "in batches of 64 at a rate that falls after 10, 15 and 20 (not built), and of the "
+        "shortcut's two\n"
+        "layers perhaps leave batch-norm as it is.\n"
         "DeepUnlearn's tenfold number of epochs is a setting that no code of theirs reads.",
     .needs = OB_NEED_RETAIN | OB_NEED_MASK | OB_ONE_SHOT,
     .state_size = sizeof(struct eu_k),

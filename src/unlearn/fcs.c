@@ -243,7 +243,7 @@ const struct ob_method ob_method_fcs = {
         "through the network\n"
         "before those of S, which matters to running statistics alone. Whether it came first "
         "or second in the\n"
-        "contest is told in both ways.",
+        "contest is told in both ways. lr does not follow batch.",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_ONE_SHOT,
     .state_size = sizeof(struct fcs),
     .options = options,

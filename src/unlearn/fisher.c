@@ -50,16 +50,17 @@ static const struct ob_option options[] = {
       .offset = offsetof(struct fisher, samples),
       .max = 1e9 },
     { .name = "head",
-      .help = "factor on the variance of the last layer's weights; not with variant=label",
+      .help = "factor on the variance of weights whose first dimension is the classes; not with "
+              "variant=label",
       .type = OB_OPT_FLOAT,
       .offset = offsetof(struct fisher, head),
       .def = 10,
       .max = 1e6,
       .range = "1, 10" },
     { .name = "class-row",
-      .help =
-          "reset: the last layer's row of a class that is forgotten is drawn around 0; not with "
-          "variant=label",
+      .help = "reset: the forgotten class's row, where the first dimension is the classes, is "
+              "drawn around 0; not with "
+              "variant=label",
       .type = OB_OPT_CHOICE,
       .offset = offsetof(struct fisher, class_row),
       .choices = "keep,reset" },
@@ -270,8 +271,8 @@ const struct ob_method ob_method_fisher = {
     .formula =
         "F = mean over R of sum over classes y of p_y (d CE(x, y) / d theta)^2, eval mode\n"
         "var = alpha min(1 / (F + 1e-8), 1e3), 1e2 where the first dimension is the classes;\n"
-        "its mean over dimension 1; times 10 for vectors, times head for the last layer's "
-        "weights\n"
+        "its mean over dimension 1; times 10 for vectors, times head for other tensors "
+        "whose first is the classes\n"
         "theta += sqrt(var) N(0, 1)",
     .differs =
         "There are three released versions. sample: as above, that of SCRUB and SSD (the\n"

@@ -324,8 +324,9 @@ const struct ob_method ob_method_influence = {
         "variant=released computes just that, with c from two scalars. The default solves\n"
         "the system; normalised by lambda, so that alpha keeps its meaning and the step\n"
         "tends to v as tau grows (step=raw is F^-1 v itself, with alpha 1). solver=gram\n"
-        "takes about N + N^2 / (2 block) gradients of single examples, solver=cg N for each\n"
-        "iteration and no memory for them. N is the number of examples that there are.",
+        "takes about N + N^2 / (2 block) gradients of single examples, solver=cg 2 N for each\n"
+        "iteration and no memory for them. N is the number of examples that there are (in the\n"
+        "released form's constant, the one that was asked for).",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_ONE_SHOT,
     .state_size = sizeof(struct influence),
     .options = options,

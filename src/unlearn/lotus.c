@@ -122,7 +122,7 @@ static int look(struct lotus *s, struct ob_job *job, int e, struct ob_err *err)
     if (d <= -s->margin)
         s->stopped = e + 1;
     else
-        s->tau = exp(s->alpha * d);
+        s->tau = fmax(exp(s->alpha * d), 1e-30); /* not 0: logits are divided by it */
     report(s, job, e, d);
     return OB_OK;
 }

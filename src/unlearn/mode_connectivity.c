@@ -173,7 +173,8 @@ const struct ob_method ob_method_mode_connectivity = {
     .differs =
         "The released code takes 100 passes over all examples' worth of batches, with flips\n"
         "and shifts; here an epoch is one pass over the retain set, the forget set beside\n"
-        "it round and round, and augment=crop-flip adds those.",
+        "it round and round, and augment=crop-flip adds those (with zeros at the edge, there its\n"
+        "reflection).",
     .limits = "It watches one point of one path back to the original. No guarantee.",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_NEED_FIRST,
     .state_size = sizeof(struct mode_connectivity),

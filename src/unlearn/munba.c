@@ -149,7 +149,9 @@ const struct ob_method ob_method_munba = {
     .differs =
         "The released code computes w_r and w_f in single precision with 1e-8 in the\n"
         "denominators, which swamps small gradients, and falls back to L_r + 0.1 L_f\n"
-        "where one is not positive; variant=compat does that. It stops where the forget set\n"
+        "where one is not positive; variant=compat does that. Where the gradients point apart\n"
+        "(1 + cos <= 1e-9) no step serves both, and both weights are 0. It stops where the forget "
+        "set\n"
         "has more batches than the retain set; here the retain set goes round again. Its L1\n"
         "term, off there, and the decay of the learning rate at epochs 91 and 136 are left out, as "
         "no recipe gets there.",

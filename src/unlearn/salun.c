@@ -128,7 +128,8 @@ const struct ob_method ob_method_salun = {
                "model while it measures them, measures at the original model in every step, and\n"
                "lets weight decay and momentum move masked weights: variant=released with\n"
                "mask-at=original. By default: the largest, nothing moves, at the step's model,\n"
-               "masked weights stay. There labels are random on CIFAR-10 only.",
+               "masked weights stay. There the share is rounded up, and labels are random on "
+               "CIFAR-10 only.",
     .limits = "It aims at random answers, not at those of a model that never saw the examples. No "
               "guarantee.",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_NEED_MASK | OB_NEED_FIRST,

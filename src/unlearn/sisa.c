@@ -30,13 +30,16 @@ const struct ob_method ob_method_sisa = {
     .differs =
         "The released code does not shuffle, leaves a shard's rest out of the slices' hashes "
         "(so\n"
-        "that deleting it does nothing), does not keep the optimiser's state between slices, "
-        "and\n"
-        "does not seed the weights. Here examples are dealt out once, by the seed; slices end "
+        "that deleting it does nothing), does not save the optimiser's state with a slice, so\n"
+        "that a run that was interrupted ends otherwise, and does not seed the weights. Here "
+        "examples are dealt out once, by the seed; slices end "
         "at\n"
         "j n / R; optimiser and random state are kept with each slice: what comes out is byte "
         "for\n"
-        "byte what training without the forgotten examples gives.",
+        "byte what training without the forgotten examples gives. There batches keep their\n"
+        "places and shrink with deletions, at a constant rate without momentum; here each epoch\n"
+        "shuffles what is left, by the recipe of any training, whose schedule spans all slices.\n"
+        "There shards can count by their size, and some be left out; here all count alike.",
     .limits = "It needs an original in shards, and cannot be a step of a plan. Each shard learns "
               "from its own\n"
               "examples alone, and forgotten examples in every shard cost up to a whole training.",

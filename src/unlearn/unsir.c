@@ -18,6 +18,7 @@
 #include "unlearn/job.h"
 
 #define NOISE_LR 0.1
+#define SLOTS_MOST 1e9
 
 enum { NOISE_EVAL, NOISE_TRAIN };
 
@@ -65,21 +66,6 @@ static const struct ob_option common[] = { OB_COMMON_AS(1, "1", 1e-4, "1e-4", 12
 
 /* ---- before any work ---- */
 
-static int check_job(const void *state, const struct ob_job *job, struct ob_err *err)
-{
-    const uint32_t *kept = ob_job_kept_of_class(job);
-    int class;
-
-    (void)state;
-    if (!kept)
-        return OB_OK;
-    class = ob_data_label(job->data, OB_TRAIN, *kept);
-    return ob_fail(err, OB_EFORMAT,
-                   "'unsir' forgets whole classes, but example %u of class %d is to be retained; "
-                   "forget all of that class (select --class %d), or take another method",
-                   *kept, class, class);
-}
-
 static size_t count_classes(const struct ob_job *job)
 {
     size_t n = 0;
@@ -87,6 +73,24 @@ static size_t count_classes(const struct ob_job *job)
     for (int32_t k = 0; k < job->data->info.n_classes; k++)
         n += ob_job_forgets_class(job, k);
     return n;
+}
+
+static int check_job(const void *state, const struct ob_job *job, struct ob_err *err)
+{
+    const struct unsir *s = state;
+    const uint32_t *kept = ob_job_kept_of_class(job);
+    int class;
+
+    if ((double)count_classes(job) * s->n_noise * s->n_copies > SLOTS_MOST)
+        return ob_fail(err, OB_EINVAL, "%d images of noise, each %d times, are more than %.0e",
+                       s->n_noise, s->n_copies, SLOTS_MOST);
+    if (!kept)
+        return OB_OK;
+    class = ob_data_label(job->data, OB_TRAIN, *kept);
+    return ob_fail(err, OB_EFORMAT,
+                   "'unsir' forgets whole classes, but example %u of class %d is to be retained; "
+                   "forget all of that class (select --class %d), or take another method",
+                   *kept, class, class);
 }
 
 /* The noise of all classes, and of one the gradient and two moments. */
@@ -98,6 +102,8 @@ static int room(const void *state, const struct ob_job *job, struct ob_memory *n
     (void)err;
     for (size_t i = 0; i < count_classes(job) + 3; i++)
         ob_memory_add_batch(need, job->model->net, s->n_noise, 0);
+    need->rest += sizeof(*s->slot) *
+                  (count_classes(job) * (size_t)s->n_noise * (size_t)s->n_copies + job->retain->n);
     return OB_OK;
 }
 

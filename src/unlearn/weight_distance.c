@@ -98,7 +98,8 @@ const struct ob_method ob_method_weight_distance = {
     .differs =
         "The released code takes 100 passes over all examples' worth of batches, with flips\n"
         "and shifts; here an epoch is one pass over the retain set, augment=crop-flip adds\n"
-        "those. The distance has no upper end, and a large weight diverges. bound, which\n"
+        "those (with zeros at the edge, there its reflection). The distance has no upper end, and "
+        "a large weight diverges. bound, which\n"
         "the paper does not have, ends the pull at that distance d; it is off by default.",
     .limits = "It moves away in any direction that the retain set allows, not in that of the "
               "forget set. No guarantee.",

@@ -100,7 +100,8 @@ const struct ob_method ob_method_weight_distortion = {
     .differs =
         "The released code takes 100 passes over all examples' worth of batches, with flips\n"
         "and shifts; here an epoch is one pass over the retain set, augment=crop-flip adds\n"
-        "those. shrink is the paper's weight attenuation, dropout its weight dropout.",
+        "those (with zeros at the edge, there its reflection). shrink is the paper's weight "
+        "attenuation, dropout its weight dropout.",
     .limits = "It damages what serves the retain set as well, and fine-tuning must mend it. No "
               "guarantee.",
     .needs = OB_NEED_RETAIN | OB_ONE_SHOT,
