@@ -539,8 +539,9 @@ struct ob_reliability {
     double half, whole;
 };
 /* memorization: right when the example was in the subset minus right when it was not (Feldman and
- * Zhang, NeurIPS 2020, eq. 2); raw or not, the same. consistency: right when it was not (C-score;
- * Jiang et al., ICML 2021), written as one minus that unless raw. `error` (may be NULL): standard
+ * Zhang, NeurIPS 2020, eq. 2); raw or not, the same. consistency: right when it was not (at
+ * one share of the consistency profile; the C-score of Jiang et al., ICML 2021, is the mean over many),
+ * written as one minus that unless raw. `error` (may be NULL): standard
  * error of each score, n_file floats for the caller to ob_free(). */
 int ob_bank_scores(struct ob_scores **out, float **error, struct ob_reliability *r,
                    const struct ob_bank *b, const char *kind, int raw, struct ob_err *err);

@@ -5,6 +5,7 @@
  * CVPR 2019; as a proxy of memorization: Garg et al., ICML 2024; Zhao and Triantafillou 2024). Pixels are 0..1,
  * before normalisation; eval mode; of a finished model, so one value and no mean over epochs.
  */
+#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -144,7 +145,7 @@ int ob_scores_curvature(struct ob_scores **out, const struct ob_model *m, const 
     ob_scores_count(s);
     s->info.images = 2 * 3 *
                      (double)ids->n; /* two gradients, each as much as three forward passes */
-    rc = ob_scores_of_model(s, m, d, err);
+    rc = ob_scores_of_model(s, m, d, json_pack("{s:f}", "step", h), err);
 out:
     if (rc)
         ob_scores_free(s);

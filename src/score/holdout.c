@@ -5,6 +5,7 @@
  * in nats, probabilities of at least 1e-10 (Carlini, Erlingsson, Papernot 2019; Zhao and Triantafillou 2024). Held out is the
  * validation part; the released code takes the test set.
  */
+#include <jansson.h>
 #include <math.h>
 
 #include "base/mem.h"
@@ -71,6 +72,13 @@ static int retrain(struct ob_cost *cost, struct ob_model *q, const struct ob_dat
     return ob_train(cost, q, d, NULL, held, &t, err);
 }
 
+static json_t *settings_of(const struct ob_holdout_opts *o)
+{
+    return json_pack("{s:s, s:f, s:i, s:i, s:i, s:I}", "variant",
+                     o->released ? "released" : "paper", "lr", o->lr, "epochs", o->epochs, "batch",
+                     o->batch, "patience", o->patience, "seed", (json_int_t)o->seed);
+}
+
 int ob_scores_holdout(struct ob_scores **out, const struct ob_model *m, const struct ob_data *d,
                       const struct ob_split *split, const struct ob_holdout_opts *o,
                       struct ob_err *err)
@@ -94,7 +102,7 @@ int ob_scores_holdout(struct ob_scores **out, const struct ob_model *m, const st
     OB_GO(compare(s, m, q, d, ids, err));
     ob_scores_count(s);
     s->info.images = 3 * (double)cost.images + 2 * (double)ids->n;
-    rc = ob_scores_of_model(s, m, d, err);
+    rc = ob_scores_of_model(s, m, d, settings_of(o), err);
 out:
     ob_model_free(q);
     if (rc)

@@ -126,17 +126,23 @@ double ob_proxy(const char *kind, int raw, const double *p, int c, int label)
 }
 
 int ob_scores_of_model(struct ob_scores *s, const struct ob_model *m, const struct ob_data *d,
-                       struct ob_err *err)
+                       struct json_t *settings, struct ob_err *err)
 {
     const struct ob_data_info *info = ob_data_info(d);
     bool is_hidden = !strcmp(ob_model_embedding(m), "hidden");
     char digest[65];
+    int rc;
 
-    OB_TRY(ob_model_digest(m, digest, err));
+    rc = ob_model_digest(m, digest, err);
+    if (rc) {
+        json_decref(settings);
+        return rc;
+    }
     return ob_scores_set_origin(s,
-                                json_pack("{s:s, s:s, s:s, s:s, s:s*}", "model", digest, "arch",
-                                          ob_model_arch(m), "data", info->hash, "spec", info->spec,
-                                          "embedding", is_hidden ? "hidden" : NULL),
+                                json_pack("{s:s, s:s, s:s, s:s, s:s*, s:o*}", "model", digest,
+                                          "arch", ob_model_arch(m), "data", info->hash, "spec",
+                                          info->spec, "embedding", is_hidden ? "hidden" : NULL,
+                                          "settings", settings),
                                 err);
 }
 
@@ -197,7 +203,7 @@ int ob_scores_from_model(struct ob_scores **out, const struct ob_model *m, const
     ob_scores_count(s);
     s->info.raw = raw != 0;
     s->info.images = (double)ids->n;
-    rc = ob_scores_of_model(s, m, d, err);
+    rc = ob_scores_of_model(s, m, d, NULL, err);
 out:
     if (rc)
         ob_scores_free(s);

@@ -40,9 +40,10 @@ int ob_centroid_distances(double *out, const struct ob_model *m, const struct ob
 /* proxy.c - takes the reference; NULL: out of memory */
 struct json_t;
 int ob_scores_set_origin(struct ob_scores *s, struct json_t *origin, struct ob_err *err);
-/* proxy.c - the origin of scores of a finished model */
+/* proxy.c - the origin of scores of a finished model; takes the reference of `settings`, which may be
+ * NULL: there are none */
 int ob_scores_of_model(struct ob_scores *s, const struct ob_model *m, const struct ob_data *d,
-                       struct ob_err *err);
+                       struct json_t *settings, struct ob_err *err);
 /* holdout.c - (KL(p||q) + KL(q||p)) / 2 of c probabilities each of at least 1e-10 */
 double ob_holdout_divergence(const double *p, const double *q, int c);
 /* proxy.c - the post-hoc score `kind` of an example with class probabilities p[c]; NaN: no such

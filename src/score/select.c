@@ -34,7 +34,7 @@ static double key_of(enum level level, double score, double center)
     return level == LOW ? score : level == HIGH ? -score : fabs(score - center);
 }
 
-/* Moves the best k of `item` to its front. */
+/* The best first. */
 static void sort_by(struct item *item, size_t n, enum level level, double center)
 {
     for (size_t i = 0; i < n; i++)
