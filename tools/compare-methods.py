@@ -29,8 +29,8 @@ SETTINGS = {
     "l1-sparse": six(*(f"lr={lr}:alpha={a}" for lr in ("0.05", "0.2") for a in ("1e-5", "1e-4"))),
     "neggrad": six(*(f"lr={lr}" for lr in ("1e-4", "5e-4", "2e-3", "5e-3"))),
     "neggrad-plus": six("lr=0.02:alpha=0.97", "lr=0.05:alpha=0.97", "lr=0.02:alpha=0.9", "lr=0.01:alpha=0.99"),
-    "scrub": six("lr=0.005:msteps=2", "lr=0.02:msteps=2", "lr=0.02:msteps=4", "lr=0.05:msteps=2"),
-    "scrub-r": six("lr=0.005:msteps=4", "lr=0.02:msteps=2", "lr=0.02:msteps=4", "lr=0.05:msteps=2"),
+    "scrub": six(*(f"lr={lr}:msteps={m}" for lr, m in (("2e-4", 2), ("1e-3", 2), ("1e-3", 4), ("0.005", 2)))),
+    "scrub-r": six(*(f"lr={lr}:msteps={m}" for lr, m in (("2e-4", 4), ("1e-3", 2), ("1e-3", 4), ("0.005", 4)))),
     "random-label": six(*(f"lr={lr}" for lr in ("0.02", "0.05", "0.1", "0.2"))),
     "salun": six(*(f"lr={lr}" for lr in ("0.02", "0.05", "0.1", "0.2"))),
     "influence": [f"alpha={a}" for a in ("1", "3", "10", "30")],
@@ -68,8 +68,9 @@ class Study(Forgetting):
         super().__init__(ini, out, program, SETTINGS, ONLY)
         self.size, self.one_class = self.ini["size"], self.ini["class"]
         self.tuned = self if settings_of is None else Forgetting(ini, settings_of, program, SETTINGS, ONLY)
-        if self.tuned is not self:  # by that study's own tuning seed
-            self.tuned.tune_seed = int(read_json(self.tuned.path("study.json"))["study"]["tune-seed"])
+        if self.tuned is not self:  # that study has data and a tuning seed of its own
+            self.tuned.ini = read_json(self.tuned.path("study.json"))["study"]
+            self.tuned.tune_seed = int(self.tuned.ini["tune-seed"])
 
     def chosen(self, name, method):
         return super().chosen(name, method) if self.tuned is self else self.tuned.chosen(name, method)
@@ -91,13 +92,16 @@ class Study(Forgetting):
 
     def reported(self):
         """The methods that run on all seeds."""
-        others = sorted((m for m in SETTINGS if m not in FIRST), reverse=True,
-                        key=lambda m: sum(max(self.tuned.worth(n, m, self.chosen(n, m)), 0) for n in SETS if self.applies(n, m)))
+        def mean(method):
+            worth = [max(self.tuned.worth(n, method, self.chosen(n, method)), 0) for n in SETS if self.applies(n, method)]
+            return sum(worth) / len(worth)
+
+        others = sorted((m for m in SETTINGS if m not in FIRST), reverse=True, key=mean)
         return [*FIRST, *others[:10]], others[10:]
 
 
 def run(study, jobs):
-    study.claim()
+    study.claim(begin=True)
     everyone = [*([study.tune_seed] if study.tuned is study else []), *study.seeds]
     in_parallel(jobs, [lambda s=s: (study.original(s), study.select(s)) for s in everyone], "originals and forget sets")
     in_parallel(jobs, [lambda s=s, n=n, i=i: study.retrain(s, n, i) for s in everyone for n in SETS
@@ -123,16 +127,7 @@ def method_row(study, name, method, seeds):
     if None in evals:
         print(f"| {method} | {setting.replace(':', ', ')} | diverged on {evals.count(None)} of {len(evals)} seeds | | | | | |")
     else:
-        row(method, setting, evals, share(study, name, method, seeds))
-
-
-def share(study, name, method, seeds):
-    """Training images as a share of one retraining's, a pass that only looks counted as a third."""
-    out = []
-    for s in seeds:
-        c = read_json(study.at(s, f"{name}.{method}-{study.chosen(name, method)}.cost.json"))
-        out.append((c["images"] + c.get("images_forward", 0) / 3) / read_json(study.at(s, f"{name}.retrained-1.json"))["images"])
-    return f"{100 * sum(out) / len(out):.0f} %"
+        row(method, setting, evals, study.share(name, method, seeds))
 
 
 HEAD = "| method | setting | forget | retain | test | ToW | ToW-MIA | cost |\n|---|---|---|---|---|---|---|---|"
@@ -163,10 +158,18 @@ def main():
     p.add_argument("--oubli", default="build/oubli")
     a = p.parse_args()
     study = Study(a.study, a.out, a.oubli, a.settings_of)
+    if study.tuned is not study:
+        study.tuned.claim()
     try:
-        run(study, a.jobs) if a.what == "run" else table(study)
+        if a.what == "run":
+            run(study, a.jobs)
+        else:
+            study.claim()
+            table(study)
     except RuntimeError as e:
         sys.exit(f"compare-methods: {e}")
+    except FileNotFoundError as e:
+        sys.exit(f"compare-methods: not finished: '{e.filename}' is missing")
 
 
 if __name__ == "__main__":

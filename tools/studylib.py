@@ -18,6 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 T975 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 
 
+def t975(freedom):
+    """Student's t at 97.5 %; from ten degrees of freedom on a series, right to 0.003."""
+    return T975.get(freedom) or 1.96 + 2.37 / freedom + 2.8 / freedom ** 2
+
+
 def read_ini(path):
     """The section [study], with $VARIABLES of the environment filled in."""
     c = configparser.ConfigParser()
@@ -59,7 +64,7 @@ class Runner:
 
 
 def six(*settings):
-    """For what the paper compares: all get the same six epochs, with a rate that falls linearly to zero."""
+    """For what the paper compares: all get six passes over what they read, with a rate that falls linearly to zero."""
     return [f"epochs=6:schedule=linear:batch=64:{s}" for s in settings]
 
 
@@ -67,7 +72,8 @@ class Forgetting(Runner):
     """Originals, retrained models and forgetting by several methods with several settings, seed by seed.
 
     `settings`: method -> list of settings ("lr=0.1:alpha=0.9") to choose from; `only`: method -> the forget sets that it works on.
-    Of the section [study]: data, arch, train (options of `oubli train`), tune-seed, seeds, fits (least training accuracy, 0.99)."""
+    Of the section [study]: data, arch, train (options of `oubli train`), tune-seed, seeds, fits (0.99: the least accuracy, while
+    training, of the last epoch of every original and retrained model)."""
 
     def __init__(self, ini, out, program, settings, only={}):
         super().__init__(program, out)
@@ -76,17 +82,21 @@ class Forgetting(Runner):
         self.tune_seed, self.seeds = int(self.ini["tune-seed"]), [int(x) for x in self.ini["seeds"].split()]
         self.fits = float(self.ini.get("fits", .99))
 
-    def claim(self):
-        """The folder is of this study alone: results of other settings must not be taken for ours."""
-        os.makedirs(self.out, exist_ok=True)
-        fixed = {k: v for k, v in self.ini.items() if k != "seeds"}  # more seeds only add
-        here, path = {"study": fixed, "settings": self.settings}, self.path("study.json")
-        if not os.path.exists(path):
+    def claim(self, begin=False):
+        """The folder is of this study alone: results of other settings must not be taken for ours. More seeds, and settings
+        behind those that a method has, only add."""
+        here = {"study": {k: v for k, v in self.ini.items() if k != "seeds"}, "settings": self.settings}
+        path = self.path("study.json")
+        if begin:
+            os.makedirs(self.out, exist_ok=True)
+        elif not os.path.exists(path):
+            sys.exit(f"'{path}' is not there: nothing of this study has been run into '{self.out}'")
+        there = read_json(path) if os.path.exists(path) else here
+        same = there["study"] == here["study"] and there["settings"].keys() == here["settings"].keys()
+        if not same or any(here["settings"][m][:len(s)] != s for m, s in there["settings"].items()):
+            sys.exit(f"'{self.out}' holds results of other settings (its study.json says which); give another folder")
+        if begin:
             write_text(path, json.dumps(here, indent=1))
-        there = read_json(path)
-        for part in here:
-            if there[part] != here[part]:
-                sys.exit(f"'{self.out}' holds results of another [{part}] (its study.json says which); give another folder")
 
     def words(self, method, k):
         return [w for s in filter(None, self.settings[method][k].split(":")) for w in ("--set", s)]
@@ -103,7 +113,7 @@ class Forgetting(Runner):
                    "--resume", *more, "-o", self.at(seed, name + ".safetensors"), "--force", keep=keep)
         accuracy = read_json(keep)["final"]["accuracy"]
         if accuracy < self.fits:
-            raise RuntimeError(f"{name} of seed {seed} reached {100 * accuracy:.1f} % on its training part: a model "
+            raise RuntimeError(f"{name} of seed {seed} reached {100 * accuracy:.1f} % in its last epoch: a model "
                                "that does not fit does not memorize; change the recipe, and give another folder")
 
     def original(self, seed):
@@ -153,6 +163,14 @@ class Forgetting(Runner):
         e = read_json(self.at(seed, f"{name}.{method}-{self.chosen(name, method)}.eval.json"))
         return None if "diverged" in e else e
 
+    def share(self, name, method, seeds):
+        """Training images as a share of one retraining's, a pass that only looks counted as a third."""
+        out = []
+        for s in seeds:
+            c = read_json(self.at(s, f"{name}.{method}-{self.chosen(name, method)}.cost.json"))
+            out.append((c["images"] + c.get("images_forward", 0) / 3) / read_json(self.at(s, f"{name}.retrained-1.json"))["images"])
+        return f"{100 * sum(out) / len(out):.0f} %"
+
 
 def in_parallel(jobs, tasks, what):
     """Runs the tasks side by side and says how many are done, and how long the others will take."""
@@ -170,7 +188,7 @@ def interval(x):
     if n < 2:
         return mean, math.nan
     sd = math.sqrt(sum((v - mean) ** 2 for v in x) / (n - 1))
-    return mean, T975[n - 1] * sd / math.sqrt(n)
+    return mean, t975(n - 1) * sd / math.sqrt(n)
 
 
 def show(x, digits=3):
