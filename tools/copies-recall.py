@@ -4,7 +4,7 @@
     tools/copies-recall.py [--images 6000] [--copies 1000] idx:DIR | cifar10:DIR
 
 Altered copies of the first training images stand as a test part beside all of the first `--images`. Found is a
-copy that is paired with its own original; every other pair counts as one besides. Debian 12: apt install
+copy that is paired with its own original; every other pair of a copy and an original counts as one besides. Debian 12: apt install
 python3-numpy python3-pil.
 """
 import argparse
@@ -94,7 +94,8 @@ def search(program, folder):
     subprocess.run([program, "data", "--duplicates", "-o", pairs, "--force", "--quiet", "npy:" + folder], check=True,
                    stdout=subprocess.DEVNULL)
     with open(pairs) as f:
-        own = [r["id_a"] == r["id_b"] and r["set_a"] != r["set_b"] for r in csv.DictReader(f)]
+        mixed = [r for r in csv.DictReader(f) if r["set_a"] != r["set_b"]]
+    own = [r["id_a"] == r["id_b"] for r in mixed]
     return sum(own), len(own) - sum(own)
 
 
