@@ -2,7 +2,7 @@
  * sfr_on.c - SFR-on: ascent where the forget set matters more, descent on the retain set.
  *
  *     mask_i = 1 where (I_S + 1e-15) / (I_R + 1e-15) >= gamma, at the step's starting model
- *     every 5th of T iterations: loss = -a_t sum_x w_x CE_x over a forget batch, gradient masked,
+ *     each every-th of T iterations: loss = -a_t sum_x w_x CE_x over a forget batch, gradient masked,
  *         then clipped to norm clip; w_x ~ 1 / (CE_x^power + 1e-15), sum 1, not differentiated;
  *         a_t = alpha (1 + cos(pi t / T)) / 2
  *     always:  loss = CE(retain batch);  then theta = (1 - average) theta_before + average theta
