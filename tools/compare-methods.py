@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """compare-methods.py - the study of docs/results/methods.md: which method comes closest to retraining, on which forget set, at what cost?
 
-    tools/compare-methods.py run   STUDY.ini -o DIR [--jobs 2] [--settings-of DIR]    do what is missing; stop and go on at will
-    tools/compare-methods.py table STUDY.ini -o DIR [--settings-of DIR]               the tables, in Markdown
+    tools/compare-methods.py run      STUDY.ini -o DIR [--jobs 2] [--settings-of DIR]     do what is missing; stop and go on at will
+    tools/compare-methods.py table    STUDY.ini -o DIR [--settings-of DIR]                the tables, in Markdown
+    tools/compare-methods.py pictures STUDY.ini -o DIR [--settings-of DIR] --into DIR     ToW and ToW-MIA of every method, by forget set
 
 Three forget sets a seed: random, the most memorized (one minus the mean confidence over the training), and one class.
 
@@ -14,9 +15,11 @@ on the other seeds, which alone are reported, on the test part, against two retr
 from the tuning seed, and marked as that.
 """
 import argparse
+import os
 import sys
 
-from studylib import Forgetting, in_parallel, read_json, show, six
+import pictures
+from studylib import Forgetting, brief, in_parallel, interval, read_json, show, six
 
 SETS = ("random", "memorized", "class")
 ONLY = {"unsir": ("class",)}  # what works on some forget sets alone
@@ -84,12 +87,6 @@ class Study(Forgetting):
             self.oubli("select", *self.with_original(seed), *how[name], "--force", "-o", self.at(seed, name + ".txt"),
                        keep=self.at(seed, name + ".select.json"))
 
-    def floor(self, seed, name):
-        """One retrained model judged against another."""
-        self.oubli("evaluate", "--data", self.data, "--model", self.at(seed, name + ".retrained-1.safetensors"), "--forget",
-                   self.at(seed, name + ".txt"), "--against", self.at(seed, name + ".retrained-2.safetensors"),
-                   keep=self.at(seed, name + ".floor.json"))
-
     def reported(self):
         """The methods that run on all seeds."""
         def mean(method):
@@ -106,7 +103,6 @@ def run(study, jobs):
     in_parallel(jobs, [lambda s=s: (study.original(s), study.select(s)) for s in everyone], "originals and forget sets")
     in_parallel(jobs, [lambda s=s, n=n, i=i: study.retrain(s, n, i) for s in everyone for n in SETS
                        for i in ((1,) if s == study.tune_seed else (1, 2))], "retrained models")
-    in_parallel(jobs, [lambda s=s, n=n: study.floor(s, n) for s in study.seeds for n in SETS], "retrained against retrained")
     if study.tuned is study:
         in_parallel(jobs, [lambda n=n, m=m, k=k: study.forget(study.tune_seed, n, m, k) for m in SETTINGS for n in SETS if study.applies(n, m)
                            for k in range(len(SETTINGS[m]))], "tuning")
@@ -114,23 +110,39 @@ def run(study, jobs):
                        for m in study.reported()[0] for n in SETS if study.applies(n, m)], "forgetting")
 
 
-def row(method, setting, evals, cost):
-    acc = [show([e["accuracy"][part] for e in evals]) for part in ("forget", "retain", "test")]
-    print(f"| {method} | {setting.replace(':', ', ')} | {' | '.join(acc)} | {show([e['tow'] for e in evals])} | {show([e['tow_mia'] for e in evals])} | {cost} |")
+HEAD = "| method | setting | forget | retain | test | ToW | ToW, finetune's taken off | ToW-MIA | cost |\n|---|---|---|---|---|---|---|---|---|"
+
+
+def accuracies(judged):
+    return " | ".join(show([e["accuracy"][part] for e in judged]) for part in ("forget", "retain", "test"))
+
+
+def retrained_row(study, name):
+    """The retrained models themselves, and one judged against the other."""
+    results = [study.result(s, name, "none") for s in study.seeds]
+    tow = [show([r["floor"][k] for r in results]) for k in ("tow", "tow_mia")]
+    beyond = beyond_finetune(study, name, [r["floor"]["tow"] for r in results], study.seeds)
+    print(f"| *retrained, against another* | | {accuracies([a for r in results for a in r['against']])} | {tow[0]} | {beyond} | {tow[1]} | 100 % |")
+
+
+def beyond_finetune(study, name, tow, seeds):
+    """How much more ToW than finetune has, paired by seed."""
+    base = [study.result(s, name, "finetune") for s in seeds]
+    return "" if None in base else show([a - b["tow"] for a, b in zip(tow, base)], sign="+")
 
 
 def method_row(study, name, method, seeds):
     if not study.applies(name, method):
-        print(f"| {method} | does not work on such a set | | | | | | |")
+        print(f"| {method} | does not work on such a set | | | | | | | |")
         return
-    setting, evals = SETTINGS[method][study.chosen(name, method)], [study.result(s, name, method) for s in seeds]
-    if None in evals:
-        print(f"| {method} | {setting.replace(':', ', ')} | diverged on {evals.count(None)} of {len(evals)} seeds | | | | | |")
-    else:
-        row(method, setting, evals, study.share(name, method, seeds))
-
-
-HEAD = "| method | setting | forget | retain | test | ToW | ToW-MIA | cost |\n|---|---|---|---|---|---|---|---|"
+    setting, judged = brief(SETTINGS[method][study.chosen(name, method)]), [study.result(s, name, method) for s in seeds]
+    if None in judged:
+        print(f"| {method} | {setting} | diverged on {judged.count(None)} of {len(judged)} seeds | | | | | | |")
+        return
+    tow = [e["tow"] for e in judged]
+    beyond = "" if method == "finetune" else beyond_finetune(study, name, tow, seeds)
+    print(f"| {method} | {setting} | {accuracies(judged)} | {show(tow)} | {beyond} | {show([e['tow_mia'] for e in judged])} | "
+          f"{study.share(name, method, seeds)} |")
 
 
 def table(study):
@@ -138,7 +150,7 @@ def table(study):
     print(f"Seeds {', '.join(map(str, study.seeds))}; mean ± half of the 95 % t-interval.\n")
     for name in SETS:
         print(f"### {name}\n\n{HEAD}")
-        row("retrained, against another", "", [read_json(study.at(s, name + ".floor.json")) for s in study.seeds], "100 %")
+        retrained_row(study, name)
         for method in reported:
             method_row(study, name, method, study.seeds)
         if study.tuned is study:
@@ -148,13 +160,29 @@ def table(study):
         print()
 
 
+def make_pictures(study, into):
+    """For every forget set the methods that ran on all seeds, the best ToW on top."""
+    os.makedirs(into, exist_ok=True)
+    stem = os.path.join(into, os.path.basename(os.path.normpath(study.out)))
+    for name in SETS:
+        floor, lines = [study.result(s, name, "none")["floor"] for s in study.seeds], {}
+        for method in study.reported()[0]:
+            judged = [study.result(s, name, method) for s in study.seeds] if study.applies(name, method) else [None]
+            if None not in judged:
+                lines[method] = [interval([e[k] for e in judged]) for k in ("tow", "tow_mia")] + [study.share(name, method, study.seeds)]
+        lines = dict(sorted(lines.items(), key=lambda line: -line[1][0][0]))
+        top = {"retrained, against another": [interval([f[k] for f in floor]) for k in ("tow", "tow_mia")] + ["100 %"]}
+        pictures.ranking(f"{stem}-{name}.svg", f"Forget set: {name}", ("ToW", "ToW-MIA"), "cost", top | lines)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("what", choices=("run", "table"))
+    p.add_argument("what", choices=("run", "table", "pictures"))
     p.add_argument("study")
     p.add_argument("-o", "--out", required=True)
     p.add_argument("--settings-of")
     p.add_argument("--jobs", type=int, default=2)
+    p.add_argument("--into", default="docs/results")
     p.add_argument("--oubli", default="build/oubli")
     a = p.parse_args()
     study = Study(a.study, a.out, a.oubli, a.settings_of)
@@ -165,7 +193,10 @@ def main():
             run(study, a.jobs)
         else:
             study.claim()
-            table(study)
+            if a.what == "table":
+                table(study)
+            else:
+                make_pictures(study, a.into)
     except RuntimeError as e:
         sys.exit(f"compare-methods: {e}")
     except FileNotFoundError as e:

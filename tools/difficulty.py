@@ -28,7 +28,7 @@ import os
 import sys
 
 import pictures
-from studylib import Forgetting, in_parallel, interval, read_json, read_npy, read_npz, show, six, write_npy
+from studylib import Forgetting, brief, in_parallel, interval, read_json, read_npy, read_npz, show, six, write_npy
 
 LEVELS = ("low", "medium", "high")
 SETS = [f"{kind}-{level}" for kind in ("memorization", "entanglement") for level in LEVELS]
@@ -177,7 +177,7 @@ def table_tow(study):
         print(f"| {name.replace('-', ', ')} | *retrained, against another* | | | | | | {show([f['tow'] for f in floor])} | "
               f"{show([f['tow_mia'] for f in floor])} | 100 % |")
         for method in SETTINGS:
-            setting = SETTINGS[method][study.chosen(name, method)].split("batch=64:")[-1].replace(":", ", ")
+            setting = brief(SETTINGS[method][study.chosen(name, method)])
             e = [study.result(s, name, method) for s in study.seeds]
             if None in e:
                 print(f"| {name.replace('-', ', ')} | {method} | {setting} | diverged on {e.count(None)} of {len(e)} seeds | | | | | | |")

@@ -1,4 +1,4 @@
-"""pictures.py - the pictures of the studies: histograms and lines with intervals as SVG, sheets of images as PNG.
+"""pictures.py - the pictures of the studies: histograms, lines and rankings with intervals as SVG, sheets of images as PNG.
 
 Python's standard library only.
 """
@@ -65,6 +65,35 @@ def levels(path, title, label, names, lines):
         out += [f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{" ".join(spot)}"/>',
                 f'<rect x="{right + 12}" y="{TOP + 20 * i}" width="14" height="4" fill="{colour}"/>',
                 f'<text x="{right + 32}" y="{TOP + 7 + 20 * i}">{name}</text>']
+    write(path, out)
+
+
+def ranking(path, title, measures, last, lines):
+    """A row for each of {name: [(mean, half of the interval) for each measure, a word]}, from 0 to 1, the words under the heading `last`."""
+    width, left, right, high = 680, 190, 600, 20
+    bottom = TOP + 18 + high * len(lines)
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {bottom + 26}" font-family="sans-serif" font-size="12">',
+           f'<rect width="{width}" height="{bottom + 26}" fill="white"/>', f'<text x="12" y="16" font-weight="bold">{title}</text>',
+           f'<text x="{width - 12}" y="{TOP + 8}" text-anchor="end" fill="#666">{last}</text>']
+
+    def x(value):
+        return left + (right - left) * min(max(value, 0), 1)
+
+    for k in range(6):
+        out += [f'<line x1="{x(k / 5):.1f}" x2="{x(k / 5):.1f}" y1="{TOP + 14}" y2="{bottom}" stroke="#ddd"/>',
+                f'<text x="{x(k / 5):.1f}" y="{bottom + 16}" text-anchor="middle">{k / 5:g}</text>']
+    for m, measure in enumerate(measures):
+        out += [f'<circle cx="{left + 90 * m + 6}" cy="{TOP + 4}" r="4" fill="{COLOURS[m]}"/>',
+                f'<text x="{left + 90 * m + 16}" y="{TOP + 8}">{measure}</text>']
+    for row, (name, values) in enumerate(lines.items()):
+        y = TOP + 18 + high * (row + .5)
+        out.append(f'<text x="{left - 10}" y="{y + 4:.1f}" text-anchor="end">{name}</text>')
+        for m, (mean, half) in reversed(list(enumerate(values[:-1]))):
+            at = y + 4 * m - 2 * (len(measures) - 1)
+            if half == half:
+                out.append(f'<line x1="{x(mean - half):.1f}" x2="{x(mean + half):.1f}" y1="{at:.1f}" y2="{at:.1f}" stroke="{COLOURS[m]}"/>')
+            out.append(f'<circle cx="{x(mean):.1f}" cy="{at:.1f}" r="3.5" fill="{COLOURS[m]}"/>')
+        out.append(f'<text x="{width - 12}" y="{y + 4:.1f}" text-anchor="end" fill="#666">{values[-1]}</text>')
     write(path, out)
 
 

@@ -63,9 +63,17 @@ class Runner:
             write_text(keep, done.stdout)
 
 
+SIX = "epochs=6:schedule=linear:batch=64:"
+
+
 def six(*settings):
     """For what the paper compares: all get six passes over what they read, with a rate that falls linearly to zero."""
-    return [f"epochs=6:schedule=linear:batch=64:{s}" for s in settings]
+    return [SIX + s for s in settings]
+
+
+def brief(setting):
+    """A setting for a table, without what all have."""
+    return setting.removeprefix(SIX).replace(":", ", ")
 
 
 class Forgetting(Runner):
@@ -191,9 +199,9 @@ def interval(x):
     return mean, t975(n - 1) * sd / math.sqrt(n)
 
 
-def show(x, digits=3):
+def show(x, digits=3, sign=""):
     mean, half = interval(x)
-    return f"{mean:.{digits}f}" if math.isnan(half) else f"{mean:.{digits}f} ± {half:.{digits}f}"
+    return f"{mean:{sign}.{digits}f}" if math.isnan(half) else f"{mean:{sign}.{digits}f} ± {half:.{digits}f}"
 
 
 def read_npy(raw):
