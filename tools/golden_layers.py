@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 
 import golden_methods
-from golden_methods import (CLASSES, COMMON, N, N_FORGET, Run, X, XR, XS, Y, YR, YS, below,
-                            fresh, step_seed, words)
+from golden_methods import (CLASSES, COMMON, N, N_FORGET, STREAM_BESIDE, STREAM_FIRST, STREAM_FORGET,
+                            STREAM_RETAIN, Run, X, XR, XS, Y, YR, YS, batches, below, fresh, step_seed, words)
 
 RNG_SHUFFLE, RNG_REDRAW, RNG_JITTER, RNG_CHOOSE = 2, 41, 42, 43
 NAMES = list(fresh().state_dict())  # the library's views
@@ -316,7 +316,7 @@ def entropy(z):
     return -(F.softmax(z, 1) * F.log_softmax(z, 1)).sum(1)
 
 
-def prmq(wrong, lr=0.05):
+def prmq(wrong, lr=0.05, size=N, steps=2):
     r = Run(wrong, lr, 0.1)
     teacher = fresh().eval()
     r.one_shot(prmq_pruned())
@@ -324,16 +324,21 @@ def prmq(wrong, lr=0.05):
         teacher.train()
     n = torch.bincount(YR, minlength=CLASSES).double()
     weight = n.clamp(min=1) ** (0 if wrong == "class weights" else -0.1)
-    for _ in range(2):
-        z = r.net(XR)
-        gap = entropy(z) - entropy(teacher(XR).detach())
-        loss = 0 if wrong == "CE" else F.cross_entropy(z, YR, weight)
+    for b in sum((batches(STREAM_RETAIN, N - N_FORGET, size, e) for e in range(2)), [])[:steps]:
+        z = r.net(XR[b])
+        gap = entropy(z) - entropy(teacher(XR[b]).detach())
+        loss = 0 if wrong == "CE" else F.cross_entropy(z, YR[b], weight)
         r.step(loss + (0 if wrong == "entropy" else 1) * (gap ** 2).mean())
     with torch.no_grad():
         for k, v in r.net.state_dict().items():
             if v.dtype == torch.float64 and "normalize" not in k and wrong != "rounding":
                 v.copy_(v.half())
     return r
+
+
+def prmq_part(wrong):
+    """Of the second pass a half and one batch: 3 + 2 steps."""
+    return prmq(wrong, 0.05, 8, {"whole pass": 6, "without the one": 4}.get(wrong, 5))
 
 
 # ---- KDE ----
@@ -429,40 +434,42 @@ def rni_all(wrong):
 
 # ---- FCS ----
 
-def flattened(wrong=None):
+def flattened(wrong=None, size=N):
     def change(net):
-        with torch.enable_grad():
-            z = net(XS)
-            p = F.log_softmax(z, 1)
-            u = 1 / CLASSES
-            loss = (-np.log(CLASSES) - u * p.sum(1)).mean()
-            if wrong == "uniform":
-                loss = F.cross_entropy(z, YS)
-            net.zero_grad()
-            loss.backward()
-        for q in net.parameters():
-            q -= 0.05 * (q.grad + (0.2 * q if wrong == "no decay" else 0))
-        net.zero_grad()
+        sgd = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0 if wrong == "first momentum" else 0.9,
+                              weight_decay=0.2 if wrong == "no decay" else 0)
+        for b in batches(STREAM_FIRST, N_FORGET, size):
+            with torch.enable_grad():
+                z = net(XS[b])
+                p = F.log_softmax(z, 1)
+                loss = (-np.log(CLASSES) - p.sum(1) / CLASSES).mean()
+                one_step(sgd, F.cross_entropy(z, YS[b]) if wrong == "uniform" else loss)
     return change
 
 
-def fcs(wrong):
+def fcs(wrong, size=N):
     r = Run(wrong, 0.05, 0.2)
-    r.one_shot(flattened())
+    r.one_shot(flattened(None, size))
     forget, retain = new_optimizers(r, (0.04, 0.05), (0.2 if wrong == "no decay" else 0, r.decay))
     if wrong == "own momentum":
         retain = forget = r.sgd
-    t = 1.0 if wrong == "temperature" else 2.0
+    t, step, steps = 1.0 if wrong == "temperature" else 2.0, 0, 2 * -(-N_FORGET // size)
     for e in range(2):
-        forget.param_groups[0]["lr"] = 0.04 if e == 0 or wrong == "cosine" else 1e-6 + (0.04 - 1e-6) / 2
-        if wrong != "contrast":
+        pairs = zip(batches(STREAM_FORGET, N_FORGET, size, e), batches(STREAM_BESIDE, N - N_FORGET, size, e))
+        for b, beside in pairs if wrong != "contrast" else ():
+            forget.param_groups[0]["lr"] = 0.04 if wrong == "cosine" else 1e-6 + (0.04 - 1e-6) * (1 + np.cos(np.pi * step / steps)) / 2
             with torch.set_grad_enabled(wrong == "constant"):
-                z_r = r.net(XR)
-            m = r.net(XS) @ z_r.t() / t
+                z_r = r.net(XR[beside])
+            m = r.net(XS[b]) @ z_r.t() / t
             one_step(forget, -F.log_softmax(m, 0 if wrong == "axis" else 1).mean())
-        if wrong != "repair":
-            one_step(retain, F.cross_entropy(r.net(XR), YR))
+            step += 1
+        for b in batches(STREAM_RETAIN, N - N_FORGET, size, 0 if wrong == "order" else e) if wrong != "repair" else ():
+            one_step(retain, F.cross_entropy(r.net(XR[b]), YR[b]))
     return r
+
+
+def fcs_batches(wrong):
+    return fcs(wrong, 8)
 
 
 CASES = {
@@ -490,6 +497,7 @@ CASES = {
     "prmq": (prmq, COMMON + ["class weights", "CE", "entropy", "teacher in eval mode"],
              ["train mode"]),
     "prmq-half": (lambda wrong: prmq(wrong, 1e-6), ["rounding"], ["train mode"]),
+    "prmq-part": (prmq_part, COMMON + ["class weights", "CE", "entropy", "whole pass", "without the one"], ["train mode"]),
     "kde-start": (kde_start, ["first", "classifier", "bound"], []),
     "kde": (kde, COMMON + ["validation part", "teacher in eval mode", "new optimiser", "temperature",
                            "no T squared", "CE", "KL", "soft CE"], ["train mode", "validation part"]),
@@ -499,6 +507,9 @@ CASES = {
     "fcs-start": (lambda wrong: Still(flattened(wrong)), ["uniform", "no decay"], []),
     "fcs": (fcs, COMMON + ["no decay", "own momentum", "temperature", "cosine", "contrast",
                            "constant", "axis", "repair"], ["train mode", "contrast"]),
+    "fcs-batches-start": (lambda wrong: Still(flattened(wrong, 8)), ["uniform", "no decay", "first momentum"], []),
+    "fcs-batches": (fcs_batches, COMMON + ["no decay", "own momentum", "cosine", "contrast", "constant", "axis",
+                                           "repair", "order"], ["train mode", "contrast"]),
 }
 
 

@@ -26,7 +26,7 @@ N, N_FORGET, CLASSES, SIZE, SEED = 36, 12, 10, 16, 5
 BOUNDS = (1e-2, 2e-4)  # of the test: parameters, running statistics
 RNG_INIT, RNG_SHUFFLE, RNG_LABEL, RNG_STEP, RNG_NOISE, RNG_RETAIN, RNG_IMAGES, RNG_GUMBEL = 1, 2, 4, 8, 13, 21, 22, 23
 RNG_SAMPLE = 31
-STREAM_FORGET, STREAM_BOTH = 2, 3
+STREAM_RETAIN, STREAM_FORGET, STREAM_BOTH, STREAM_BESIDE, STREAM_FIRST = 1, 2, 3, 8, 9
 NOISE_BOUND = 1e-5  # parameters, where noise is larger than all else
 BOUND_CHANGE = 1e-4  # of parameters that no step has moved: cases NAME-start
 

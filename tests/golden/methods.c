@@ -127,6 +127,9 @@ static const struct golden_case {
     { "prmq-start", "prmq:epochs=0:share=0.9", NULL },
     { "prmq", "prmq:epochs=2:last-pass=1:share=0.9:entropy=1:lr=0.05:weight-decay=0.1",
       "prmq:epochs=0:share=0.9" },
+    { "prmq-part",
+      "prmq:epochs=2:last-pass=0.5:batch=8:share=0.9:entropy=1:lr=0.05:weight-decay=0.1",
+      "prmq:epochs=0:share=0.9" },
     { "prmq-half", "prmq:epochs=2:last-pass=1:share=0.9:entropy=1:lr=1e-6:weight-decay=0.1",
       "prmq:epochs=0:share=0.9" },
     { "kde-start", "kde:val-epochs=0:epochs=0", NULL },
@@ -138,6 +141,10 @@ static const struct golden_case {
     { "fcs-start", "fcs:epochs=0:lr-uniform=0.05", NULL },
     { "fcs", "fcs:epochs=2:lr-uniform=0.05:lr-forget=0.04:temperature=2:lr=0.05:weight-decay=0.2",
       "fcs:epochs=0:lr-uniform=0.05" },
+    { "fcs-batches-start", "fcs:epochs=0:batch=8:lr-uniform=0.05", NULL },
+    { "fcs-batches",
+      "fcs:epochs=2:batch=8:lr-uniform=0.05:lr-forget=0.04:temperature=2:lr=0.05:weight-decay=0.2",
+      "fcs:epochs=0:batch=8:lr-uniform=0.05" },
 };
 
 struct world {
