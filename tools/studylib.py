@@ -7,6 +7,7 @@ import configparser
 import json
 import math
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -43,10 +44,16 @@ def write_text(path, text):
 
 
 class Runner:
-    """Runs the program with one thread a command; what is there already is not made again."""
+    """Runs the program with one thread a command; what is there already is not made again. SIGTERM ends what runs, too."""
 
     def __init__(self, program, out):
-        self.program, self.out = program, out
+        self.program, self.out, self.running = program, out, set()
+        signal.signal(signal.SIGTERM, self.stop)
+
+    def stop(self, number, _):
+        for p in list(self.running):
+            p.terminate()
+        os._exit(128 + number)
 
     def path(self, *parts):
         return os.path.join(self.out, *parts)
@@ -56,11 +63,14 @@ class Runner:
         if keep and os.path.exists(keep):
             return
         command = [self.program, *map(str, words), "--threads", str(threads), *(["--json"] if keep else []), "--quiet"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()}")
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+            self.running.add(p)
+            out, err = p.communicate()
+            self.running.discard(p)
+        if p.returncode:
+            raise RuntimeError(f"{' '.join(command)}: exit {p.returncode}: {err.strip()}")
         if keep:
-            write_text(keep, done.stdout)
+            write_text(keep, out)
 
 
 SIX = "epochs=6:schedule=linear:batch=64:"
