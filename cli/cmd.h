@@ -31,7 +31,7 @@ enum exit_code {
     EXIT_USAGE = 2,
     EXIT_INPUT = 3, /* a file, an id, a shape or a value is bad */
     EXIT_DIVERGED = 4,
-    EXIT_VERIFY = 5, /* a verification failed */
+    EXIT_VERIFY = 5, /* kept for a verification that fails */
     EXIT_INTERRUPTED = 130
 };
 
