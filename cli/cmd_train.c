@@ -110,8 +110,7 @@ static int open_examples(struct cmd *c, struct train *t)
     TRY(ob_data_open(&t->d, c->ctx, t->data, &c->err));
     TRY(ob_split_new(&t->split, t->d, t->val, t->split_seed, &c->err));
     if (t->exclude) {
-        TRY(ob_ids_read(&t->excluded, t->exclude, ob_data_info(t->d)->n_file[OB_TRAIN], &c->err));
-        TRY(ob_ids_check_forget(t->excluded, ob_split_train(t->split), t->exclude, &c->err));
+        TRY(forget_read(c, &t->excluded, t->exclude, t->d, t->split));
         TRY(ob_ids_minus(&t->use, ob_split_train(t->split), t->excluded, &c->err));
     }
     t->exclude_digest = ids_digest(c, t->excluded);

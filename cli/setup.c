@@ -260,19 +260,43 @@ out:
     return status;
 }
 
-int forget_open(struct cmd *c, struct ob_ids **out, const char *path, const struct inputs *in)
+/* A list of deletions knows nothing of the split: says how many of it need no forgetting. */
+static void tell_validation(struct cmd *c, const struct ob_ids *ids, const struct ob_split *split)
+{
+    const struct ob_ids *val = ob_split_val(split);
+    size_t n = 0;
+
+    for (size_t i = 0; i < ob_ids_n(val); i++)
+        n += (size_t)ob_ids_has(ids, ob_ids_list(val)[i]);
+    if (n)
+        cmd_add(c, cmd_textf(c,
+                             "; %zu of the set are in the validation part, from which no weight "
+                             "learned: take them out",
+                             n));
+}
+
+int forget_read(struct cmd *c, struct ob_ids **out, const char *path, const struct ob_data *d,
+                const struct ob_split *split)
 {
     int status;
 
     *out = NULL;
-    TRY(input_check(c, path));
-    GO(ob_ids_read(out, path, ob_data_info(in->data)->n_file[OB_TRAIN], &c->err));
-    GO(ob_ids_check_forget(*out, ob_split_train(in->split), path, &c->err));
-    return OB_OK;
+    GO(ob_ids_read(out, path, ob_data_info(d)->n_file[OB_TRAIN], &c->err));
+    status = ob_ids_check_forget(*out, ob_split_train(split), path, &c->err);
+    if (!status)
+        return OB_OK;
+    tell_validation(c, *out, split);
 out:
     ob_ids_free(*out);
     *out = NULL;
     return status;
+}
+
+int forget_open(struct cmd *c, struct ob_ids **out, const char *path, const struct inputs *in)
+{
+    *out = NULL;
+    TRY(input_check(c, path));
+    return forget_read(c, out, path, in->data, in->split);
 }
 
 /* Two FNV-1a sums with different starts: to tell sets apart, not to withstand an enemy. */

@@ -111,6 +111,8 @@ void inputs_release(struct inputs *in);
 int reference_open(struct cmd *c, struct ob_model **out, const char *path, const struct inputs *in,
                    const struct inputs_opts *o);
 /* A set of ids that lies inside the training part and leaves something of it. */
+int forget_read(struct cmd *c, struct ob_ids **out, const char *path, const struct ob_data *d,
+                const struct ob_split *split);
 int forget_open(struct cmd *c, struct ob_ids **out, const char *path, const struct inputs *in);
 
 /* A digest of a set of ids, for metadata and comments; "" for NULL. */

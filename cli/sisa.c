@@ -111,10 +111,8 @@ int sisa_train(struct cmd *c, const struct sisa_train_args *a)
     TRY(cmd_start(c));
     GO(ob_data_open(&d, c->ctx, a->data, &c->err));
     GO(ob_split_new(&split, d, a->val, a->split_seed, &c->err));
-    if (a->exclude) {
-        GO(ob_ids_read(&excluded, a->exclude, ob_data_info(d)->n_file[OB_TRAIN], &c->err));
-        GO(ob_ids_check_forget(excluded, ob_split_train(split), a->exclude, &c->err));
-    }
+    if (a->exclude)
+        GO(forget_read(c, &excluded, a->exclude, d, split));
     status = train_in(c, a, d, split, excluded);
 out:
     ob_ids_free(excluded);
