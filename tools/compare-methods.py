@@ -119,10 +119,12 @@ def accuracies(judged):
 
 def retrained_row(study, name):
     """The retrained models themselves, and one judged against the other."""
-    results = [study.result(s, name, "none") for s in study.seeds]
-    tow = [show([r["floor"][k] for r in results]) for k in ("tow", "tow_mia")]
-    beyond = beyond_finetune(study, name, [r["floor"]["tow"] for r in results], study.seeds)
-    print(f"| *retrained, against another* | | {accuracies([a for r in results for a in r['against']])} | {tow[0]} | {beyond} | {tow[1]} | 100 % |")
+    floor = [study.floor(s, name) for s in study.seeds]
+    pairs = [[r["accuracy"] for r in study.retrained(s, name)] for s in study.seeds]
+    models = [{"accuracy": {part: (a[part] + b[part]) / 2 for part in a}} for a, b in pairs]
+    beyond = beyond_finetune(study, name, [f["tow"] for f in floor], study.seeds)
+    print(f"| *retrained, against another* | | {accuracies(models)} | {show([f['tow'] for f in floor])} | {beyond} | "
+          f"{show([f['tow_mia'] for f in floor])} | 100 % |")
 
 
 def beyond_finetune(study, name, tow, seeds):
@@ -165,7 +167,7 @@ def make_pictures(study, into):
     os.makedirs(into, exist_ok=True)
     stem = os.path.join(into, os.path.basename(os.path.normpath(study.out)))
     for name in SETS:
-        floor, lines = [study.result(s, name, "none")["floor"] for s in study.seeds], {}
+        floor, lines = [study.floor(s, name) for s in study.seeds], {}
         for method in study.reported()[0]:
             judged = [study.result(s, name, method) for s in study.seeds] if study.applies(name, method) else [None]
             if None not in judged:

@@ -143,43 +143,53 @@ class Forgetting(Runner):
 
     def retrain(self, seed, name, which):
         self.fit(seed, f"{name}.retrained-{which}", seed + 1000 * (which - 1), "--exclude", self.at(seed, name + ".txt"))
+        self.judge(seed, name, f"{name}.retrained-{which}")
+
+    def judge(self, seed, name, model):
+        """Accuracies and the membership attack of one model: what ToW is made of. Each model is looked at once, whatever it is then compared with."""
+        self.oubli("evaluate", "--data", self.data, "--model", self.at(seed, model + ".safetensors"), "--forget", self.at(seed, name + ".txt"),
+                   keep=self.at(seed, model + ".eval.json"))
 
     def forget(self, seed, name, method, k):
         """One method with its k-th setting on one forget set: cost and judgement, or that it diverged (exit 4)."""
-        stem = self.at(seed, f"{name}.{method}-{k}")
+        model = f"{name}.{method}-{k}"
+        stem = self.at(seed, model)
         if os.path.exists(stem + ".eval.json"):
             return
-        ids = self.at(seed, name + ".txt")
         try:
-            self.oubli("forget", *self.with_original(seed), "--forget", ids, "--method", method, *self.words(method, k), "--seed", seed, "--force",
-                       "-o", stem + ".safetensors", keep=stem + ".cost.json")
+            self.oubli("forget", *self.with_original(seed), "--forget", self.at(seed, name + ".txt"), "--method", method, *self.words(method, k),
+                       "--seed", seed, "--force", "-o", stem + ".safetensors", keep=stem + ".cost.json")
         except RuntimeError as e:
             if "exit 4" not in str(e):
                 raise
             write_text(stem + ".eval.json", json.dumps({"diverged": str(e)}))
             return
-        retrained = ["1"] if seed == self.tune_seed else ["1", "2"]
-        against = [w for i in retrained for w in ("--against", self.at(seed, f"{name}.retrained-{i}.safetensors"))]
-        self.oubli("evaluate", "--data", self.data, "--model", stem + ".safetensors", "--forget", ids, *against, keep=stem + ".eval.json")
+        self.judge(seed, name, model)
         os.remove(stem + ".safetensors")
+
+    def retrained(self, seed, name):
+        return [read_json(self.at(seed, f"{name}.retrained-{i}.eval.json")) for i in ((1,) if seed == self.tune_seed else (1, 2))]
 
     def worth(self, name, method, k):
         """(1 - da(S)) (1 - da(R)) (1 - da(V)) on the tuning seed, V the validation part; -1 of a run that diverged."""
-        e, p = read_json(self.at(self.tune_seed, f"{name}.{method}-{k}.eval.json")), 1.0
-        if "diverged" in e:
-            return -1.0
-        for part in ("forget", "retain", "val"):
-            p *= 1 - abs(e["accuracy"][part] - e["against"][0]["accuracy"][part])
-        return p
+        e = read_json(self.at(self.tune_seed, f"{name}.{method}-{k}.eval.json"))
+        return -1.0 if "diverged" in e else nearness(e, self.retrained(self.tune_seed, name)[0], "val")[0]
 
     def chosen(self, name, method):
         """The setting that the rule picks."""
         return max(range(len(self.settings[method])), key=lambda k: self.worth(name, method, k))
 
     def result(self, seed, name, method):
-        """The judgement of the chosen setting, or None where it diverged."""
+        """The judgement of the chosen setting with ToW and ToW-MIA, means over the retrained models, or None where it diverged."""
         e = read_json(self.at(seed, f"{name}.{method}-{self.chosen(name, method)}.eval.json"))
-        return None if "diverged" in e else e
+        if "diverged" in e:
+            return None
+        tow = [nearness(e, r, "test") for r in self.retrained(seed, name)]
+        return {**e, "tow": sum(t for t, _ in tow) / len(tow), "tow_mia": sum(m for _, m in tow) / len(tow)}
+
+    def floor(self, seed, name):
+        """ToW and ToW-MIA of one retrained model against the other."""
+        return dict(zip(("tow", "tow_mia"), nearness(*self.retrained(seed, name), "test")))
 
     def share(self, name, method, seeds):
         """Training images as a share of one retraining's, a pass that only looks counted as a third."""
@@ -188,6 +198,14 @@ class Forgetting(Runner):
             c = read_json(self.at(s, f"{name}.{method}-{self.chosen(name, method)}.cost.json"))
             out.append((c["images"] + c.get("images_forward", 0) / 3) / read_json(self.at(s, f"{name}.retrained-1.json"))["images"])
         return f"{100 * sum(out) / len(out):.0f} %"
+
+
+def nearness(e, r, unseen):
+    """ToW and ToW-MIA (Zhao et al. 2024, section 3) of the judgement of a model and of a retrained one, on this part beside forget and retain."""
+    gap = {part: abs(e["accuracy"][part] - r["accuracy"][part]) for part in ("forget", "retain", unseen)}
+    mia = abs(e["mia"]["svc_confidence"] - r["mia"]["svc_confidence"])
+    kept = (1 - gap["retain"]) * (1 - gap[unseen])
+    return (1 - gap["forget"]) * kept, (1 - mia) * kept
 
 
 def in_parallel(jobs, tasks, what):
