@@ -10,8 +10,8 @@ Three forget sets a seed: random, the most memorized (one minus the mean confide
 The rule, declared before any result: every method is tried with the settings below (at most four) on the tuning
 seed of one data set; for each forget set the one with the highest (1 - da(S)) (1 - da(R)) (1 - da(V)) is kept, V being the *validation* part
 and da taken against one retrained model. --settings-of takes the choice from that data set's folder for another. Then the
-methods of the paper (FIRST), and of the others the ten with the highest mean of that product over the forget sets, run
-on the other seeds, which alone are reported, on the test part, against two retrained models each; the rest is reported
+methods of the paper (FIRST), and of the others the ten with the highest product on that forget set and the ten with the
+highest mean over all, run on the other seeds, which alone are reported, on the test part, against two retrained models each; the rest is reported
 from the tuning seed, and marked as that.
 """
 import argparse
@@ -87,14 +87,16 @@ class Study(Forgetting):
             self.oubli("select", *self.with_original(seed), *how[name], "--force", "-o", self.at(seed, name + ".txt"),
                        keep=self.at(seed, name + ".select.json"))
 
-    def reported(self):
-        """The methods that run on all seeds."""
-        def mean(method):
-            worth = [max(self.tuned.worth(n, method, self.chosen(n, method)), 0) for n in SETS if self.applies(n, method)]
-            return sum(worth) / len(worth)
+    def reported(self, name):
+        """The methods that run on all seeds on this forget set, and the rest."""
+        def worth(method, sets):
+            found = [max(self.tuned.worth(n, method, self.chosen(n, method)), 0) for n in sets if self.applies(n, method)]
+            return sum(found) / len(found)
 
-        others = sorted((m for m in SETTINGS if m not in FIRST), reverse=True, key=mean)
-        return [*FIRST, *others[:10]], others[10:]
+        others = [m for m in SETTINGS if m not in FIRST and self.applies(name, m)]
+        best = {m for sets in (SETS, (name,)) for m in sorted(others, key=lambda m: -worth(m, sets))[:10]}
+        ranked = sorted(others, key=lambda m: (m not in best, -worth(m, (name,))))
+        return [*FIRST, *ranked[:len(best)]], ranked[len(best):]
 
 
 def run(study, jobs):
@@ -106,8 +108,8 @@ def run(study, jobs):
     if study.tuned is study:
         in_parallel(jobs, [lambda n=n, m=m, k=k: study.forget(study.tune_seed, n, m, k) for m in SETTINGS for n in SETS if study.applies(n, m)
                            for k in range(len(SETTINGS[m]))], "tuning")
-    in_parallel(jobs, [lambda s=s, n=n, m=m: study.forget(s, n, m, study.chosen(n, m)) for s in study.seeds
-                       for m in study.reported()[0] for n in SETS if study.applies(n, m)], "forgetting")
+    in_parallel(jobs, [lambda s=s, n=n, m=m: study.forget(s, n, m, study.chosen(n, m)) for s in study.seeds for n in SETS
+                       for m in study.reported(n)[0]], "forgetting")
 
 
 HEAD = "| method | setting | forget | retain | test | ToW | ToW, finetune's taken off | ToW-MIA | cost |\n|---|---|---|---|---|---|---|---|---|"
@@ -134,9 +136,6 @@ def beyond_finetune(study, name, tow, seeds):
 
 
 def method_row(study, name, method, seeds):
-    if not study.applies(name, method):
-        print(f"| {method} | does not work on such a set | | | | | | | |")
-        return
     setting, judged = brief(SETTINGS[method][study.chosen(name, method)]), [study.result(s, name, method) for s in seeds]
     if None in judged:
         print(f"| {method} | {setting} | diverged on {judged.count(None)} of {len(judged)} seeds | | | | | | |")
@@ -148,11 +147,11 @@ def method_row(study, name, method, seeds):
 
 
 def table(study):
-    reported, rest = study.reported()
     print(f"Seeds {', '.join(map(str, study.seeds))}; mean ± half of the 95 % t-interval.\n")
     for name in SETS:
         print(f"### {name}\n\n{HEAD}")
         retrained_row(study, name)
+        reported, rest = study.reported(name)
         for method in reported:
             method_row(study, name, method, study.seeds)
         if study.tuned is study:
@@ -168,8 +167,8 @@ def make_pictures(study, into):
     stem = os.path.join(into, os.path.basename(os.path.normpath(study.out)))
     for name in SETS:
         floor, lines = [study.floor(s, name) for s in study.seeds], {}
-        for method in study.reported()[0]:
-            judged = [study.result(s, name, method) for s in study.seeds] if study.applies(name, method) else [None]
+        for method in study.reported(name)[0]:
+            judged = [study.result(s, name, method) for s in study.seeds]
             if None not in judged:
                 lines[method] = [interval([e[k] for e in judged]) for k in ("tow", "tow_mia")] + [study.share(name, method, study.seeds)]
         lines = dict(sorted(lines.items(), key=lambda line: -line[1][0][0]))
