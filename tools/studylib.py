@@ -43,17 +43,24 @@ def write_text(path, text):
     os.replace(path + ".tmp", path)
 
 
+RUNNING = set()  # of all runners
+
+
+def stop(number, _):
+    """SIGTERM ends what runs, too."""
+    for p in list(RUNNING):
+        p.terminate()
+    os._exit(128 + number)
+
+
+signal.signal(signal.SIGTERM, stop)
+
+
 class Runner:
-    """Runs the program with one thread a command; what is there already is not made again. SIGTERM ends what runs, too."""
+    """Runs the program with one thread a command; what is there already is not made again."""
 
     def __init__(self, program, out):
-        self.program, self.out, self.running = program, out, set()
-        signal.signal(signal.SIGTERM, self.stop)
-
-    def stop(self, number, _):
-        for p in list(self.running):
-            p.terminate()
-        os._exit(128 + number)
+        self.program, self.out = program, out
 
     def path(self, *parts):
         return os.path.join(self.out, *parts)
@@ -64,9 +71,9 @@ class Runner:
             return
         command = [self.program, *map(str, words), "--threads", str(threads), *(["--json"] if keep else []), "--quiet"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
-            self.running.add(p)
+            RUNNING.add(p)
             out, err = p.communicate()
-            self.running.discard(p)
+            RUNNING.discard(p)
         if p.returncode:
             raise RuntimeError(f"{' '.join(command)}: exit {p.returncode}: {err.strip()}")
         if keep:
