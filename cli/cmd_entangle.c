@@ -78,7 +78,7 @@ static int of_set(struct cmd *c, const struct entangle *s, const struct inputs *
     struct ob_ids *forget = NULL, *retain = NULL;
     int status;
 
-    GO(forget_open(c, &forget, s->forget, in));
+    GO(forget_open(c, &forget, s->forget, in->data, in->split));
     GO(ob_ids_minus(&retain, ob_split_train(in->split), forget, &c->err));
     status = measure(c, s, in, &(struct ob_entangle_set){ forget, retain }, NULL, 1);
 out:

@@ -61,7 +61,7 @@ static int open_all(struct cmd *c, struct evaluate *v)
 {
     TRY(inputs_open(c, &v->open, &v->in, OTHER_DATA_WARNED));
     if (v->forget)
-        TRY(forget_open(c, &v->ids, v->forget, &v->open));
+        TRY(forget_open(c, &v->ids, v->forget, v->open.data, v->open.split));
     if (v->plan)
         TRY(open_plan(c, v));
     v->reference = cmd_alloc(c, v->against.n + 1, sizeof(*v->reference));

@@ -77,7 +77,7 @@ static int run(struct cmd *c, const struct forget *f)
                                                           .dry_run = f->how.dry_run });
     TRY(cmd_start(c));
     TRY(inputs_open(c, &in, &f->in, OTHER_DATA_REFUSED));
-    GO(forget_open(c, &ids, f->forget, &in));
+    GO(forget_open(c, &ids, f->forget, in.data, in.split));
     GO(copies_settle(c, &ids, &in, &f->copies, 1));
     GO(ob_plan_single(&plan, in.data, in.model, ob_split_train(in.split), ids, method_text(c, f),
                       &c->err));

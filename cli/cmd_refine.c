@@ -14,7 +14,7 @@ static int refine(struct cmd *c, const struct refine *r, const struct inputs *in
     struct ob_plan *plan = NULL;
     int status;
 
-    GO(forget_open(c, &ids, r->forget, in));
+    GO(forget_open(c, &ids, r->forget, in->data, in->split));
     GO(refine_scores(c, &scores, &r->how, in));
     GO(refine_make(c, &plan, &r->how, in, ids, scores, NULL));
     GO(ob_plan_write(plan, r->output, &c->err));

@@ -94,7 +94,7 @@ static int run(struct cmd *c, struct rum *r)
     TRY(cmd_start(c));
     TRY(inputs_open(c, &in, &r->in, OTHER_DATA_REFUSED));
     if (r->forget)
-        GO(forget_open(c, &ids, r->forget, &in));
+        GO(forget_open(c, &ids, r->forget, in.data, in.split));
     if (ids && !r->plan)
         GO(copies_settle(c, &ids, &in, &r->copies, 1));
     GO(get_plan(c, &plan, r, &in, ids));

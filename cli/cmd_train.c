@@ -110,7 +110,7 @@ static int open_examples(struct cmd *c, struct train *t)
     TRY(ob_data_open(&t->d, c->ctx, t->data, &c->err));
     TRY(ob_split_new(&t->split, t->d, t->val, t->split_seed, &c->err));
     if (t->exclude) {
-        TRY(forget_read(c, &t->excluded, t->exclude, t->d, t->split));
+        TRY(forget_open(c, &t->excluded, t->exclude, t->d, t->split));
         TRY(ob_ids_minus(&t->use, ob_split_train(t->split), t->excluded, &c->err));
     }
     t->exclude_digest = ids_digest(c, t->excluded);

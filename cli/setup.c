@@ -275,12 +275,13 @@ static void tell_validation(struct cmd *c, const struct ob_ids *ids, const struc
                              n));
 }
 
-int forget_read(struct cmd *c, struct ob_ids **out, const char *path, const struct ob_data *d,
+int forget_open(struct cmd *c, struct ob_ids **out, const char *path, const struct ob_data *d,
                 const struct ob_split *split)
 {
     int status;
 
     *out = NULL;
+    TRY(input_check(c, path));
     GO(ob_ids_read(out, path, ob_data_info(d)->n_file[OB_TRAIN], &c->err));
     status = ob_ids_check_forget(*out, ob_split_train(split), path, &c->err);
     if (!status)
@@ -290,13 +291,6 @@ out:
     ob_ids_free(*out);
     *out = NULL;
     return status;
-}
-
-int forget_open(struct cmd *c, struct ob_ids **out, const char *path, const struct inputs *in)
-{
-    *out = NULL;
-    TRY(input_check(c, path));
-    return forget_read(c, out, path, in->data, in->split);
 }
 
 /* Two FNV-1a sums with different starts: to tell sets apart, not to withstand an enemy. */

@@ -62,33 +62,37 @@ struct recipe_opts {
     struct ob_recipe given; /* where cmd_given() says so */
     const char *schedule, *augment, *optimizer;
 };
-#define RECIPE_OPTIONS(o)                                                                            \
-    { "epochs", 0, OPT_INT, &(o)->given.epochs, "passes (default: the paper's, else 30)", "N" },     \
-        { "lr", 0, OPT_FLOAT, &(o)->given.lr, "learning rate (default 0.1)", "X" },                  \
-        { "batch", 0, OPT_INT, &(o)->given.batch, "examples in a batch (default 256)", "N" },        \
-        { "sub-batch",                                                                               \
-          0,                                                                                         \
-          OPT_INT,                                                                                   \
-          &(o)->given.sub_batch,                                                                     \
-          "examples that batch-norm normalises together (default: the whole batch)",                 \
-          "N" },                                                                                     \
-        { "momentum", 0, OPT_FLOAT, &(o)->given.momentum, "momentum of SGD (default 0.9)", "X" },    \
-        { "weight-decay",                                                                            \
-          0,                                                                                         \
-          OPT_FLOAT,                                                                                 \
-          &(o)->given.weight_decay,                                                                  \
-          "coupled weight decay (default 5e-4)",                                                     \
-          "X" },                                                                                     \
-        { "schedule",                                                                                \
-          0,                                                                                         \
-          OPT_TEXT,                                                                                  \
-          &(o)->schedule,                                                                            \
-          "cosine (default, but for the paper's), constant, or step:60,120,x0.2",                    \
-          "S" },                                                                                     \
-        { "augment", 0, OPT_TEXT, &(o)->augment, "none (default, but for the paper's) or crop-flip", \
-          "A" },                                                                                     \
-    {                                                                                                \
-        "optimizer", 0, OPT_TEXT, &(o)->optimizer, "sgd (default), adam or adamw", "O"               \
+#define RECIPE_OPTIONS(o)                                                                          \
+    { "epochs", 0, OPT_INT, &(o)->given.epochs, "passes (default: the paper's, else 30)", "N" },   \
+        { "lr", 0, OPT_FLOAT, &(o)->given.lr, "learning rate (default 0.1)", "X" },                \
+        { "batch", 0, OPT_INT, &(o)->given.batch, "examples in a batch (default 256)", "N" },      \
+        { "sub-batch",                                                                             \
+          0,                                                                                       \
+          OPT_INT,                                                                                 \
+          &(o)->given.sub_batch,                                                                   \
+          "examples that batch-norm normalises together (default: the whole batch)",               \
+          "N" },                                                                                   \
+        { "momentum", 0, OPT_FLOAT, &(o)->given.momentum, "momentum of SGD (default 0.9)", "X" },  \
+        { "weight-decay",                                                                          \
+          0,                                                                                       \
+          OPT_FLOAT,                                                                               \
+          &(o)->given.weight_decay,                                                                \
+          "coupled weight decay (default 5e-4)",                                                   \
+          "X" },                                                                                   \
+        { "schedule",                                                                              \
+          0,                                                                                       \
+          OPT_TEXT,                                                                                \
+          &(o)->schedule,                                                                          \
+          "cosine, constant, or step:60,120,x0.2 (default: the paper's, else cosine)",             \
+          "S" },                                                                                   \
+        { "augment",                                                                               \
+          0,                                                                                       \
+          OPT_TEXT,                                                                                \
+          &(o)->augment,                                                                           \
+          "none or crop-flip (default: the paper's, else none)",                                   \
+          "A" },                                                                                   \
+    {                                                                                              \
+        "optimizer", 0, OPT_TEXT, &(o)->optimizer, "sgd (default), adam or adamw", "O"             \
     }
 /* The recipe of data set and architecture, changed as asked for. */
 int recipe_take(struct cmd *c, struct ob_recipe *out, const struct recipe_opts *o,
@@ -111,9 +115,8 @@ void inputs_release(struct inputs *in);
 int reference_open(struct cmd *c, struct ob_model **out, const char *path, const struct inputs *in,
                    const struct inputs_opts *o);
 /* A set of ids that lies inside the training part and leaves something of it. */
-int forget_read(struct cmd *c, struct ob_ids **out, const char *path, const struct ob_data *d,
+int forget_open(struct cmd *c, struct ob_ids **out, const char *path, const struct ob_data *d,
                 const struct ob_split *split);
-int forget_open(struct cmd *c, struct ob_ids **out, const char *path, const struct inputs *in);
 
 /* A digest of a set of ids, for metadata and comments; "" for NULL. */
 const char *ids_digest(struct cmd *c, const struct ob_ids *ids);

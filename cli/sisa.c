@@ -112,7 +112,7 @@ int sisa_train(struct cmd *c, const struct sisa_train_args *a)
     GO(ob_data_open(&d, c->ctx, a->data, &c->err));
     GO(ob_split_new(&split, d, a->val, a->split_seed, &c->err));
     if (a->exclude)
-        GO(forget_read(c, &excluded, a->exclude, d, split));
+        GO(forget_open(c, &excluded, a->exclude, d, split));
     status = train_in(c, a, d, split, excluded);
 out:
     ob_ids_free(excluded);
@@ -196,7 +196,7 @@ int sisa_forget(struct cmd *c, const struct sisa_forget_args *a)
                         from);
     TRY(cmd_start(c));
     TRY(inputs_open(c, &in, a->in, OTHER_DATA_REFUSED));
-    GO(forget_open(c, &ids, a->forget, &in));
+    GO(forget_open(c, &ids, a->forget, in.data, in.split));
     GO(copies_settle(c, &ids, &in, a->copies, 1));
     if (a->dry_run) {
         GO(ob_sisa_forget_cost(&cost, &done, c->ctx, from, in.data, in.split, ids, &c->err));
