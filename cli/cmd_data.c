@@ -127,12 +127,16 @@ static void as_table(const struct ob_data *d, const struct found *f)
 
 int cmd_data(struct cmd *c, int argc, const char **argv)
 {
-    struct data_copies o = { .likeness = OB_COPY_LIKENESS };
+    struct data_copies o = { .likeness = OB_COPY_LIKENESS, .split_seed = 1 };
     const struct opt options[] = {
         { "duplicates", 0, OPT_FLAG, &o.wanted,
           "search for copies: equal, encoded again, shifted by up to two pixels, mirrored", NULL },
         { "forget", 'x', OPT_TEXT, &o.forget, "tell copies of these examples from the others",
           "IDS" },
+        { "val", 0, OPT_FLOAT, &o.val,
+          "and those of the validation part: its share, as the model was trained with (default 0)",
+          "X" },
+        { "split-seed", 0, OPT_SEED32, &o.split_seed, "and its seed (default 1)", "N" },
         LIKENESS_OPTION(&o),
         { "output", 'o', OPT_TEXT, &o.output, "the pairs to write (.csv)", "FILE" },
         { 0 },

@@ -132,6 +132,8 @@ static int print_scores(struct cmd *c, const struct ob_scores *s, const struct o
         printf("smallest %.4f, middle %.4f, largest %.4f\n", v[0], v[n / 2], v[n - 1]);
     if (i->images > 0)
         printf("cost: %.0f images\n", i->images);
+    else if (!strcmp(i->source, "events"))
+        puts("cost: nothing beyond the training");
     if (r && isfinite(r->whole))
         printf(
             "reliability %.3f: two halves of the %d models agree with r = %.3f (Spearman-Brown)\n",

@@ -37,7 +37,8 @@ int copies_settle(struct cmd *c, struct ob_ids **ids, const struct inputs *in,
 struct data_copies {
     int wanted;
     const char *forget, *output;
-    double likeness;
+    double likeness, val;
+    uint32_t split_seed;
 };
 int data_copies_check(struct cmd *c, const struct data_copies *o);
 /* How many pairs there are within and between the sets; *out: the same for JSON, else a table on stdout. */

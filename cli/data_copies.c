@@ -3,8 +3,8 @@
 
 #include "copies.h"
 
-/* Sets in pairs; without --forget the training part is "training". */
-enum group { FORGET, RETAIN, TEST, N_GROUPS };
+/* Sets in pairs; without --forget what is neither validation nor test is "training". */
+enum group { FORGET, RETAIN, VALIDATION, TEST, N_GROUPS };
 
 struct tally {
     size_t exact, near;
@@ -12,6 +12,7 @@ struct tally {
 
 struct listing {
     const struct ob_data *d;
+    struct ob_split *split;
     struct ob_ids *forget; /* or NULL */
     struct tally tally[N_GROUPS][N_GROUPS];
     FILE *text;
@@ -19,20 +20,36 @@ struct listing {
 
 static const char *name_of(const struct listing *l, int group)
 {
-    return group == FORGET ? "forget" : group == TEST ? "test" : l->forget ? "retain" : "training";
+    static const char *const name[N_GROUPS] = { "forget", "retain", "validation", "test" };
+
+    return group == RETAIN && !l->forget ? "training" : name[group];
+}
+
+/* Whether there is such a set at all: without --forget, or --val, there is not. */
+static int is_there(const struct listing *l, int group)
+{
+    return group == FORGET       ? l->forget != NULL
+           : group == VALIDATION ? ob_ids_n(ob_split_val(l->split)) > 0
+                                 : 1;
 }
 
 static int group_of(const struct listing *l, enum ob_part part, uint32_t id)
 {
-    return part == OB_TEST ? TEST : l->forget && ob_ids_has(l->forget, id) ? FORGET : RETAIN;
+    return part == OB_TEST                          ? TEST
+           : ob_ids_has(ob_split_val(l->split), id) ? VALIDATION
+           : l->forget && ob_ids_has(l->forget, id) ? FORGET
+                                                    : RETAIN;
 }
 
 int data_copies_check(struct cmd *c, const struct data_copies *o)
 {
     const struct copies_opts likeness = { .likeness = o->likeness };
 
-    if (!o->wanted && (o->forget || o->output || cmd_given(c, "likeness")))
-        return cmd_fail(c, OB_EINVAL, "--forget, --likeness and --output go with --duplicates");
+    if (!o->wanted && (o->forget || o->output || cmd_given(c, "likeness") || cmd_given(c, "val") ||
+                       cmd_given(c, "split-seed")))
+        return cmd_fail(c, OB_EINVAL,
+                        "--forget, --val, --split-seed, --likeness and --output go with "
+                        "--duplicates");
     TRY(copies_check(c, &likeness));
     TRY(input_check(c, o->forget));
     return output_check(c, o->output);
@@ -75,12 +92,13 @@ static json_t *as_json(const struct listing *l, double likeness, double seconds)
 {
     json_t *sets = json_array();
 
-    for (int x = l->forget ? FORGET : RETAIN; x < N_GROUPS; x++)
+    for (int x = 0; x < N_GROUPS; x++)
         for (int y = x; y < N_GROUPS; y++)
-            json_array_append_new(sets, json_pack("{s:[s,s],s:I,s:I}", "sets", name_of(l, x),
-                                                  name_of(l, y), "exact",
-                                                  (json_int_t)l->tally[x][y].exact, "near",
-                                                  (json_int_t)l->tally[x][y].near));
+            if (is_there(l, x) && is_there(l, y))
+                json_array_append_new(sets, json_pack("{s:[s,s],s:I,s:I}", "sets", name_of(l, x),
+                                                      name_of(l, y), "exact",
+                                                      (json_int_t)l->tally[x][y].exact, "near",
+                                                      (json_int_t)l->tally[x][y].near));
     return json_pack("{s:f,s:f,s:o}", "likeness", likeness, "seconds", seconds, "pairs", sets);
 }
 
@@ -92,8 +110,10 @@ static void as_table(const struct listing *l, double likeness, double seconds)
     table_cell(t, " ");
     table_cell(t, "exact");
     table_cell(t, "near");
-    for (int x = l->forget ? FORGET : RETAIN; x < N_GROUPS; x++)
+    for (int x = 0; x < N_GROUPS; x++)
         for (int y = x; y < N_GROUPS; y++) {
+            if (!is_there(l, x) || !is_there(l, y))
+                continue;
             table_cell(t, "%s", name_of(l, x));
             table_cell(t, "%s", name_of(l, y));
             table_cell(t, "%zu", l->tally[x][y].exact);
@@ -131,9 +151,10 @@ int data_copies(struct cmd *c, const struct ob_data *d, const struct data_copies
     double start = cmd_now();
     int status;
 
+    GO(ob_split_new(&l.split, d, o->val, o->split_seed, &c->err));
     if (o->forget) {
         GO(ob_ids_read(&l.forget, o->forget, ob_data_info(d)->n_file[OB_TRAIN], &c->err));
-        GO(ob_ids_check_forget(l.forget, ob_data_ids(d, OB_TRAIN), o->forget, &c->err));
+        GO(ob_ids_check_forget(l.forget, ob_split_train(l.split), o->forget, &c->err));
     }
     GO(with_text(c, &l, o));
     if (c->json)
@@ -142,5 +163,6 @@ int data_copies(struct cmd *c, const struct ob_data *d, const struct data_copies
         as_table(&l, o->likeness, cmd_now() - start);
 out:
     ob_ids_free(l.forget);
+    ob_split_free(l.split);
     return status;
 }
