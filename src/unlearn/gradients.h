@@ -115,6 +115,7 @@ struct ob_gram {
     const struct ob_ids *ids; /* whose gradients g_i these are, ascending */
     size_t n;
     double *diagonal, *b; /* |g_i|^2 and g_i . v, from ob_gram_measure() */
+    double v_norm;        /* |v|, from there, too */
 };
 int ob_gram_open(struct ob_gram *g, struct ob_sweep *s, const struct ob_ids *ids,
                  struct ob_err *err);
@@ -129,8 +130,9 @@ int ob_gram_combine(struct ob_gram *g, const double *c, struct ob_err *err);
 int ob_gram_solve(double *c, struct ob_gram *g, double shift, size_t block, struct ob_err *err);
 uint64_t ob_gram_images(size_t n, size_t block);              /* that it counts */
 size_t ob_gram_room(size_t n_params, size_t n, size_t block); /* bytes that it takes */
-/* The same by conjugate gradients, without K: until the residual is below tolerance |b|, at most so
- * many iterations. *left: |residual| / |b|. */
+/* The same by conjugate gradients, without K, until |F x - v| <= tolerance |v| for F = sum_i g_i g_i^T / n + lambda I,
+ * lambda = shift / n and x = (v - sum_i c_i g_i) / lambda; at most so many iterations. *left: a bound of
+ * |F x - v| / |v| before the last. */
 int ob_gram_iterate(double *c, struct ob_gram *g, double shift, double tolerance, int most,
                     double *left, struct ob_err *err);
 

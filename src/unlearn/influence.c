@@ -75,7 +75,7 @@ static const struct ob_option options[] = {
       .min = 1,
       .max = 20000 },
     { .name = "tolerance",
-      .help = "solver=cg: residual to stop at, relative",
+      .help = "solver=cg: |F x - v| / |v| to stop at",
       .type = OB_OPT_FLOAT,
       .offset = offsetof(struct influence, tolerance),
       .def = 1e-6,

@@ -78,6 +78,11 @@ int ob_gram_dots(struct ob_gram *g, double *a, const float *u, double *b, const 
 
 int ob_gram_measure(struct ob_gram *g, const float *v, struct ob_err *err)
 {
+    double sum = 0;
+
+    for (size_t i = 0; i < n_params(g); i++)
+        sum += (double)v[i] * v[i];
+    g->v_norm = sqrt(sum);
     return ob_gram_dots(g, g->b, v, g->diagonal, NULL, err);
 }
 
@@ -262,46 +267,55 @@ static double inner(const double *x, const double *y, size_t n)
     return sum;
 }
 
-/* out = (K + shift I) p: one pass for the sum of gradients, one for the products with it. */
-static int apply(double *out, struct ob_gram *g, float *u, const double *p, double shift,
-                 struct ob_err *err)
+/* out = K p: one pass for the sum of gradients, one for the products with it. */
+static int apply(double *out, struct ob_gram *g, float *u, const double *p, struct ob_err *err)
 {
     OB_TRY(ob_gram_combine(g, p, err));
     memcpy(u, g->sweep->grads, n_params(g) * sizeof(*u));
-    OB_TRY(ob_gram_dots(g, out, u, NULL, NULL, err));
-    for (size_t i = 0; i < g->n; i++)
-        out[i] += shift * p[i];
-    return OB_OK;
+    return ob_gram_dots(g, out, u, NULL, NULL, err);
 }
 
-/* Conjugate gradients from c = 0; *left: |residual| / |b| at the end. */
+/*
+ * Conjugate gradients from c = 0. With r = b - (K + shift I) c, what x = (v - sum_i c_i g_i) / lambda
+ * leaves of F x = v is |sum_i r_i g_i| / shift, and |sum_i r_i g_i|^2 = r K r <= |r| |K r|; K r needs no pass of
+ * its own, as r is the difference of two directions. One step more than needed is taken: K of its direction is there.
+ */
 static int iterate(double *c, double *room, float *u, struct ob_gram *g, double shift,
                    double tolerance, int most, double *left, struct ob_err *err)
 {
     size_t n = g->n;
-    double *r = room, *p = room + n, *q = room + 2 * n;
-    double first = inner(g->b, g->b, n), rr = first;
+    double *r = room, *p = room + n, *kp = room + 2 * n, *kr = room + 3 * n;
+    double rr = inner(g->b, g->b, n), ratio = 0;
 
     memcpy(r, g->b, n * sizeof(*r));
-    memcpy(p, g->b, n * sizeof(*p));
+    memset(p, 0, n * sizeof(*p));
+    memset(kp, 0, n * sizeof(*kp));
     memset(c, 0, n * sizeof(*c));
-    for (int t = 0; t < most && sqrt(rr) > tolerance * sqrt(first); t++) {
+    *left = rr > 0 ? INFINITY : 0;
+    for (int t = 0; t<most && * left> tolerance; t++) {
         double step, next;
 
-        OB_TRY(apply(q, g, u, p, shift, err));
-        step = rr / inner(p, q, n);
+        for (size_t i = 0; i < n; i++) {
+            p[i] = r[i] + ratio * p[i];
+            kr[i] = -ratio * kp[i];
+        }
+        OB_TRY(apply(kp, g, u, p, err));
+        for (size_t i = 0; i < n; i++)
+            kr[i] += kp[i];
+        *left = sqrt(sqrt(rr * inner(kr, kr, n))) / (shift * g->v_norm);
+        step = rr / (inner(p, kp, n) + shift * inner(p, p, n));
         for (size_t i = 0; i < n; i++) {
             c[i] += step * p[i];
-            r[i] -= step * q[i];
+            r[i] -= step * (kp[i] + shift * p[i]);
         }
         next = inner(r, r, n);
         if (!isfinite(next))
             return ob_fail(err, OB_EDIVERGED, "conjugate gradients are no longer finite");
-        for (size_t i = 0; i < n; i++)
-            p[i] = r[i] + next / rr * p[i];
+        ratio = next / rr;
         rr = next;
+        if (rr == 0)
+            *left = 0;
     }
-    *left = first > 0 ? sqrt(rr / first) : 0;
     return OB_OK;
 }
 
@@ -312,7 +326,7 @@ int ob_gram_iterate(double *c, struct ob_gram *g, double shift, double tolerance
     float *u = NULL;
     int rc;
 
-    OB_GO(ob_alloc(room, 3 * g->n, err));
+    OB_GO(ob_alloc(room, 4 * g->n, err));
     OB_GO(ob_block_new(&u, n_params(g), err));
     rc = iterate(c, room, u, g, shift, tolerance, most, left, err);
 out:
