@@ -111,11 +111,13 @@ const struct ob_method ob_method_bad_teacher = {
     .cite = "Chundawat et al. 2023",
     .formula = "loss = KL(t || student) on the forget set and a share of the retain set\n"
                "t = softmax(fresh network) on the forget set, softmax(teacher) on the rest",
-    .differs = "The released code's mean runs over examples and classes, which divides the\n"
-               "gradient by their number: reduction=elementwise. Rates do not carry over from\n"
-               "one reduction to the other, though Adam hides most of the difference. Other\n"
-               "code takes a ResNet-18 for the incompetent teacher whatever the model is; here\n"
-               "it is the model's own network.",
+    .differs =
+        "The paper's loss is a divergence for each example: reduction=batchmean. The released\n"
+        "code's mean runs over examples and classes, which divides the gradient by the number of\n"
+        "classes: reduction=elementwise, the default, because the published rate was chosen with\n"
+        "it. Rates do not carry over from one to the other, though Adam hides most of the\n"
+        "difference. Other code takes a ResNet-18 for the incompetent teacher whatever the model\n"
+        "is; here it is the model's own network.",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_NEED_TEACHER,
     .state_size = sizeof(struct bad_teacher),
     .options = options,

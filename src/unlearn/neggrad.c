@@ -13,7 +13,7 @@ struct neggrad {
 
 static const struct ob_option options[] = { OB_CEILING_OPTION(struct neggrad, ceiling), { 0 } };
 
-static const struct ob_option common[] = { OB_COMMON(5, "10", 1e-4, "1e-4 to 0.1") };
+static const struct ob_option common[] = { OB_COMMON(10, "10", 1e-4, "1e-4 to 0.1") };
 
 static int epoch(void *state, struct ob_job *job, int e, struct ob_err *err)
 {
@@ -35,7 +35,7 @@ const struct ob_method ob_method_neggrad = {
     .cite = "Golatkar et al. 2020",
     .formula = "loss = -CE(forget batch)\n"
                "ceiling > 0: -mean of min(CE of an example, ceiling)",
-    .differs = "The paper says 10 epochs, the released instructions 5; 5 is the default here.\n"
+    .differs = "The paper says 10 epochs, the released instructions 5; 10 is the default here.\n"
                "Weight decay still pulls weights towards 0, as in the released code.\n"
                "Neither has a ceiling: the loss falls without end, and too large a rate or too\n"
                "many epochs ruin the model. ceiling=X, ours, lets go of an example once its cross\n"

@@ -44,7 +44,8 @@ const struct ob_method ob_method_random_label = {
                "labels of the forget set: uniform over all classes, new in each epoch\n"
                "labels=wrong: uniform over all classes but the true one",
     .differs = "The code released with Zhao et al. 2024 draws labels on CIFAR-10 only and trains\n"
-               "with true labels on other data; here they are drawn on every data set.\n"
+               "with true labels on other data, a slip that is not rebuilt; here they are drawn on "
+               "every data set.\n"
                "There as here a draw may hit the true class, once in as many draws as there are\n"
                "classes; other code never does: labels=wrong.",
     .limits = "It aims at random answers, not at those of a model that never saw the examples. No "

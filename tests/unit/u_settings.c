@@ -33,7 +33,7 @@ static void test_defaults(void **state)
     same_text("retrain", "");
     same_text("finetune", "epochs=10:lr=0.01" REST);
     same_text("l1-sparse", "alpha=1e-05:epochs=10:lr=0.02" REST);
-    same_text("neggrad", "ceiling=0:epochs=5:lr=0.0001" REST);
+    same_text("neggrad", "ceiling=0:epochs=10:lr=0.0001" REST);
     same_text("neggrad-plus",
               "alpha=0.97:proximal=0:batchnorm=train:ceiling=0:epochs=5:lr=0.01" REST);
     same_text("scrub",
