@@ -118,7 +118,7 @@ def read_scores(path):
 
 def table(study):
     print(f"Seeds {', '.join(map(str, study.seeds))}; tuned on seed {study.tune_seed}. Mean ± half of the 95 % t-interval over seeds.\n")
-    for part in (table_proxies, table_sets, table_tow, table_slopes):
+    for part in (table_proxies, table_sets, table_tow, table_slopes, table_pairs):
         try:
             part(study)
         except FileNotFoundError as e:
@@ -137,6 +137,7 @@ def table_proxies(study):
             print(f"Spearman of {kind} with the published C-scores: {c['spearman']:.3f} ({c['spearman_low']:.3f} to {c['spearman_high']:.3f})\n")
     known = [v for v in read_scores(study.path("memorization.npy")) if v == v]
     tied = max(known.count(v) for v in (min(known), max(known))) / len(known)
+    print(f"Scores: mean {sum(known) / len(known):.2f}; {known.count(0)} are 0, {known.count(1)} are 1.\n")
     print(f"{100 * tied:.1f} % of the scores are the same. A proxy without ties that orders all others rightly has a Spearman "
           f"correlation of {math.sqrt(1 - tied ** 3):.3f} with them.\n")
     print("| proxy | from | Spearman with memorization | corrected for its reliability | cost, images | of the bank's |")
@@ -154,18 +155,21 @@ def table_proxies(study):
 
 def table_sets(study):
     memorization = read_scores(study.path("memorization.npy"))
-    print("| forget set | ES, paper's form | ES, released form | memorization | its spread |")
-    print("|---|---|---|---|---|")
+    label = read_labels(study)
+    print("| forget set | ES, paper's form | ES, released form | memorization | its spread | largest class |")
+    print("|---|---|---|---|---|---|")
     for name in SETS:
         es = [read_json(study.at(s, name + ".entangle.json")) for s in study.seeds]
-        means, spreads = [], []
+        means, spreads, most = [], [], []
         for s in study.seeds:
             with open(study.at(s, name + ".txt")) as f:
-                m = [memorization[int(line)] for line in f if not line.startswith("#")]
-            m = [v for v in m if v == v]
+                ids = [int(line) for line in f if not line.startswith("#")]
+            classes = [label(i) for i in ids]
+            most.append(max(classes.count(c) for c in set(classes)))
+            m = [v for v in (memorization[i] for i in ids) if v == v]
             means.append(sum(m) / len(m))
             spreads.append((sum((v - means[-1]) ** 2 for v in m) / len(m)) ** .5)
-        print(f"| {name.replace('-', ', ')} | {show([e['es'] for e in es], 1)} | {show([e['es_released'] for e in es], 1)} | {show(means)} | {show(spreads)} |")
+        print(f"| {name.replace('-', ', ')} | {show([e['es'] for e in es], 1)} | {show([e['es_released'] for e in es], 1)} | {show(means)} | {show(spreads)} | {min(most)} to {max(most)} |")
     print()
 
 
@@ -204,6 +208,20 @@ def table_slopes(study):
         print(f"| {method} | {slope(study, 'memorization', method)} | {slope(study, 'entanglement', method)} |")
 
 
+PAIRS = ("neggrad-plus", "finetune"), ("neggrad-plus", "salun"), ("finetune", "salun")
+
+
+def table_pairs(study):
+    print("\nToW of one method minus that of another, paired by seed:\n")
+    print("| forget set | " + " | ".join(f"{a}, {b}" for a, b in PAIRS) + " |\n|---|---|---|---|")
+    for name in SETS:
+        cells = []
+        for pair in PAIRS:
+            a, b = ([study.result(s, name, method) for s in study.seeds] for method in pair)
+            cells.append("diverged" if None in a + b else show([x["tow"] - y["tow"] for x, y in zip(a, b)], sign="+"))
+        print(f"| {name.replace('-', ', ')} | " + " | ".join(cells) + " |")
+
+
 def make_pictures(study, into):
     os.makedirs(into, exist_ok=True)
     stem = os.path.join(into, os.path.basename(os.path.normpath(study.out)))
@@ -221,15 +239,34 @@ def make_pictures(study, into):
         pictures.levels(f"{stem}-tow-{kind}.svg", f"ToW by {kind} of the forget set", kind, LEVELS, lines)
 
 
-def read_images(study):
+def source(study):
+    """Which format the images have, and the folder they are in."""
     kind, where = study.data.split(",")[0].split(":", 1)
+    if kind not in ("idx", "cifar10"):
+        sys.exit(f"difficulty: images and labels of '{kind}:' are not read here, of 'idx:' and 'cifar10:' they are")
+    return kind, where
+
+
+def read_cifar10(where):
+    return b"".join(read_any(os.path.join(where, f"data_batch_{i}.bin")) for i in range(1, 6))
+
+
+def read_images(study):
+    kind, where = source(study)
     if kind == "idx":
         raw = read_any(os.path.join(where, "train-images-idx3-ubyte"))
         return 28, 1, lambda i: raw[16 + 784 * i:16 + 784 * (i + 1)]
-    if kind != "cifar10":
-        sys.exit(f"difficulty: pictures of '{kind}:' are not drawn, of 'idx:' and 'cifar10:' they are")
-    raw = b"".join(read_any(os.path.join(where, f"data_batch_{i}.bin")) for i in range(1, 6))
+    raw = read_cifar10(where)
     return 32, 3, lambda i: raw[3073 * i + 1:3073 * (i + 1)]
+
+
+def read_labels(study):
+    kind, where = source(study)
+    if kind == "idx":
+        raw = read_any(os.path.join(where, "train-labels-idx1-ubyte"))
+        return lambda i: raw[8 + i]
+    raw = read_cifar10(where)
+    return lambda i: raw[3073 * i]
 
 
 def main():
