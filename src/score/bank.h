@@ -64,7 +64,9 @@ void ob_bank_model_release(struct ob_bank_model *m);
 int ob_bank_included(const struct ob_bank_model *m, size_t row);
 int ob_bank_argmax(const struct ob_bank_model *m, const struct ob_bank *b, int part, size_t row);
 
-/* bank_train.c. One byte for each row: is it in the subset of model k? */
+/* bank_train.c */
+uint64_t ob_bank_seed(const struct ob_bank *b, int k); /* of the weights and the order of model k */
+/* One byte for each row: is it in the subset of model k? */
 int ob_bank_subset(uint8_t *in, const struct ob_bank *b, int k, struct ob_err *err);
 
 /* bank_bits.c: of all models that are there, by example: was it in the subset, was the answer right?

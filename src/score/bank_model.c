@@ -28,6 +28,7 @@ int ob_bank_model_write(const struct ob_bank *b, int k, const uint8_t *in,
     uint16_t *half[2] = { NULL, NULL };
     unsigned char *bits = NULL;
     int64_t number = k;
+    uint64_t seed = ob_bank_seed(b, k);
     char *path = NULL;
     int rc;
 
@@ -40,12 +41,13 @@ int ob_bank_model_write(const struct ob_bank *b, int k, const uint8_t *in,
     rc = ob_npz_write(path,
                       (struct ob_npz_item[]){
                           { "model", "<i8", { 0 }, 0, &number },
+                          { "seed", "<u8", { 0 }, 0, &seed },
                           { "bank", "|u1", { 64 }, 1, b->key },
                           { "included", "|u1", { n_bytes(n[0]) }, 1, bits },
                           { "train", "<f2", { n[0], c }, 2, half[0] },
                           { "test", "<f2", { n[1], c }, 2, half[1] },
                       },
-                      5, err);
+                      6, err);
 out:
     ob_free(path);
     ob_free(half[0]);
@@ -71,6 +73,15 @@ static const struct ob_npy *matrix(const struct ob_bank_model *m, const char *na
                : NULL;
 }
 
+/* Files from before the seed stood in them are read: number and key say the same. */
+static int has_seed(const struct ob_bank_model *m, const struct ob_bank *b, int k)
+{
+    const struct ob_npy *a = ob_npz_find(&m->file, "seed");
+    uint64_t want = ob_bank_seed(b, k);
+
+    return !a || (!strcmp(a->type, "<u8") && a->n == 1 && !memcmp(a->data, &want, sizeof(want)));
+}
+
 static int take(struct ob_bank_model *m, const struct ob_bank *b, int k, struct ob_err *err)
 {
     const struct ob_npy *number = ob_npz_find(&m->file, "model"),
@@ -82,6 +93,8 @@ static int take(struct ob_bank_model *m, const struct ob_bank *b, int k, struct 
         return bad(m, "a model of another bank", err);
     if (!number || number->n != 1 || !ob_npy_is_int(number) || ob_npy_int(number, 0) != k)
         return bad(m, "another model than its name says", err);
+    if (!has_seed(m, b, k))
+        return bad(m, "its seed is not that of this model", err);
     m->logits[0] = matrix(m, "train", b->info.n_train, c);
     m->logits[1] = matrix(m, "test", b->info.n_test, c);
     if (!m->logits[0] || !m->logits[1] || !included || strcmp(included->type, "|u1") ||

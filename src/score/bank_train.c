@@ -38,7 +38,7 @@ int ob_bank_subset(uint8_t *in, const struct ob_bank *b, int k, struct ob_err *e
     return OB_OK;
 }
 
-static uint64_t seed_of(const struct ob_bank *b, int k)
+uint64_t ob_bank_seed(const struct ob_bank *b, int k)
 {
     struct ob_rng r = ob_rng(b->seed, OB_RNG_BANK, (uint32_t)k, 1);
     uint64_t high = ob_rng_u32(&r);
@@ -122,7 +122,7 @@ static int open_model(struct ob_model **m, struct ob_ctx *ctx, const struct trai
     const struct ob_data_info *i = &t->d->info;
 
     OB_TRY(ob_model_new(m, ctx, t->o->arch, i->channels, i->height, i->width, i->n_classes,
-                        seed_of(t->b, k), err));
+                        ob_bank_seed(t->b, k), err));
     return ob_model_set_normalize(*m, t->o->normalize, t->d, err);
 }
 
@@ -137,7 +137,7 @@ static int train(struct ob_cost *cost, struct ob_model *m, struct training *t, i
     int rc;
 
     o.recipe = t->o->recipe;
-    o.seed = seed_of(t->b, k);
+    o.seed = ob_bank_seed(t->b, k);
     OB_TRY(ob_alloc(list, row->n, err));
     for (size_t i = 0; i < row->n; i++)
         if (in[i])

@@ -215,8 +215,13 @@ static void models_that_do_not_belong(void **state)
 
         assert_true(best == y || best == (y + 1) % CLASSES);
     }
+    assert_memory_equal(ob_npz_find(&m.file, "seed")->data, &(uint64_t){ ob_bank_seed(b, 1) }, 8);
     ob_bank_model_release(&m);
     must_fail(ob_bank_check(other, 0, err), OB_ENOTFOUND, "model-00000.npz");
+    must(ob_bank_check(b, 0, err));
+    b->seed++;
+    must_fail(ob_bank_check(b, 0, err), OB_EFORMAT, "its seed is not that of this model");
+    b->seed--;
     memcpy(b->key, other->key, sizeof(b->key));
     must_fail(ob_bank_check(b, 0, err), OB_EFORMAT, "another bank");
     ob_bank_free(other);
