@@ -525,10 +525,12 @@ struct ob_bank_info {
 int ob_bank_open(struct ob_bank **out, struct ob_ctx *ctx, const char *dir, struct ob_err *err);
 void ob_bank_free(struct ob_bank *b);
 const struct ob_bank_info *ob_bank_info(const struct ob_bank *b);
-/* Reads all of model k's file. OB_ENOTFOUND: not there; OB_EFORMAT: damaged, or of another bank. */
+/* Reads all of model k's file, and of its weights where they were kept. OB_ENOTFOUND: not there;
+ * OB_EFORMAT: damaged, of another model, or of another bank. */
 int ob_bank_check(const struct ob_bank *b, int k, struct ob_err *err);
-/* Puts the models of banks that share all settings into `dir`, which may hold some already. `n_new`
- * (may be NULL): how many came in. OB_EFORMAT: a damaged model, or other settings. */
+/* Puts the models of banks that share all settings into `dir`, which may hold some already, with the
+ * weights that were kept. `n_new` (may be NULL): of how many models something came in. OB_EFORMAT: a
+ * damaged model, or other settings. */
 int ob_bank_merge(size_t *n_new, struct ob_ctx *ctx, const char *dir, const char *const *from,
                   size_t n_from, struct ob_err *err);
 

@@ -3,7 +3,7 @@
  *
  * DIR/bank.json          what all models share; their largest number
  * DIR/examples.npz       which examples are rows, with their labels
- * DIR/model-00042.npz    a model: the bits of its subset, logits in float16
+ * DIR/model-00042.npz    a model: the bits of its subset, logits in float16; .safetensors: its weights
  * DIR/times.txt          a line for each training: model, seconds, images
  */
 #ifndef OB_SCORE_BANK_H
@@ -63,6 +63,11 @@ int ob_bank_model_read(struct ob_bank_model *out, const struct ob_bank *b, int k
 void ob_bank_model_release(struct ob_bank_model *m);
 int ob_bank_included(const struct ob_bank_model *m, size_t row);
 int ob_bank_argmax(const struct ob_bank_model *m, const struct ob_bank *b, int part, size_t row);
+
+/* bank_weights.c. OB_ENOTFOUND: not kept; OB_EFORMAT: damaged, of another model or another bank. */
+int ob_bank_check_weights(const struct ob_bank *b, int k, struct ob_err *err);
+int ob_bank_weights_path(char **out, int *there, const struct ob_bank *b, int k,
+                         struct ob_err *err);
 
 /* bank_train.c */
 uint64_t ob_bank_seed(const struct ob_bank *b, int k); /* of the weights and the order of model k */

@@ -1,6 +1,8 @@
 /* bank_merge.c - banks of several machines into one. */
 #include "score/bank.h"
 
+#include <stdbool.h>
+
 #include "base/dir.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -23,24 +25,75 @@ out:
     return rc;
 }
 
-static int copy_models(size_t *n_new, const struct ob_bank *from, const struct ob_bank *to,
-                       struct ob_err *err)
+struct merging {
+    struct ob_bank *to;
+    size_t n_new, n_trained; /* models of which something came in; with their own file */
+    bool is_unmended;        /* what is damaged in `to` was not whole here */
+};
+
+/* Of a model: its file, its weights; OB_ENOTFOUND where they are not there, `why` is of the first
+ * that is damaged. */
+struct found {
+    int file, weights;
+    struct ob_err why;
+};
+
+static struct found look(const struct ob_bank *b, int k)
+{
+    struct found f = { 0 };
+    struct ob_err why = { 0 };
+    struct ob_bank_model m;
+
+    f.file = ob_bank_model_read(&m, b, k, &f.why);
+    ob_bank_model_release(&m);
+    f.weights = ob_bank_check_weights(b, k, &why);
+    if (!f.file && f.weights)
+        f.why = why;
+    return f;
+}
+
+static int copy_model(struct merging *g, const struct ob_bank *from, int k, struct ob_err *err)
+{
+    struct found is = look(from, k), was;
+    bool lacks_file, lacks_weights;
+
+    if (is.file == OB_ENOTFOUND)
+        return OB_OK;
+    was = look(g->to, k);
+    lacks_file = was.file != OB_OK;
+    lacks_weights = was.weights && is.weights != OB_ENOTFOUND;
+    g->is_unmended |= was.weights && was.weights != OB_ENOTFOUND && !lacks_weights;
+    if (!lacks_file && !lacks_weights)
+        return OB_OK;
+    if (is.file || (lacks_weights && is.weights))
+        return ob_fail(err, is.why.code, "%s", is.why.msg);
+    if (lacks_weights)
+        OB_TRY(copy_file(from, g->to, k, "safetensors", err));
+    if (lacks_file)
+        OB_TRY(copy_file(from, g->to, k, "npz", err));
+    g->n_trained += lacks_file;
+    g->n_new++;
+    return OB_OK;
+}
+
+static int copy_models(struct merging *g, const struct ob_bank *from, struct ob_err *err)
 {
     for (int k = 0; k < from->info.n_models; k++) {
-        char *weights = NULL;
-        int there, rc = ob_bank_check(from, k, NULL);
+        OB_TRY(ob_ctx_stop(g->to->ctx, err));
+        OB_TRY(copy_model(g, from, k, err));
+    }
+    return OB_OK;
+}
 
-        OB_TRY(ob_ctx_stop(to->ctx, err));
-        if (rc == OB_ENOTFOUND || !ob_bank_check(to, k, NULL))
-            continue;
-        OB_TRY(rc ? ob_bank_check(from, k, err) : OB_OK);
-        OB_TRY(ob_bank_model_path(&weights, from, k, "safetensors", err));
-        there = ob_file_exists(weights);
-        ob_free(weights);
-        if (there)
-            OB_TRY(copy_file(from, to, k, "safetensors", err));
-        OB_TRY(copy_file(from, to, k, "npz", err));
-        (*n_new)++;
+/* No bank had it whole, or one that came later had: only now it is known. */
+static int check_mended(const struct merging *g, struct ob_err *err)
+{
+    for (int k = 0; g->is_unmended && k < g->to->info.n_models; k++) {
+        struct ob_err why = { 0 };
+        int rc = ob_bank_check(g->to, k, &why);
+
+        if (rc && rc != OB_ENOTFOUND)
+            return ob_fail(err, rc, "%s", why.msg);
     }
     return OB_OK;
 }
@@ -94,31 +147,32 @@ out:
 int ob_bank_merge(size_t *n_new, struct ob_ctx *ctx, const char *dir, const char *const *from,
                   size_t n_from, struct ob_err *err)
 {
-    struct ob_bank *to = NULL, *b = NULL;
-    size_t n = 0;
+    struct merging g = { 0 };
+    struct ob_bank *b = NULL;
     int rc = OB_OK;
 
     for (size_t i = 0; i < n_from; i++) {
-        size_t before = n;
+        size_t before = g.n_trained;
 
         OB_GO(ob_bank_open(&b, ctx, from[i], err));
-        if (!to)
-            OB_GO(open_target(&to, b, dir, err));
-        OB_GO(ob_bank_same(to, b, err));
-        if (b->info.n_models > to->info.n_models) {
-            to->info.n_models = b->info.n_models;
-            OB_GO(ob_bank_write_settings(to, err));
+        if (!g.to)
+            OB_GO(open_target(&g.to, b, dir, err));
+        OB_GO(ob_bank_same(g.to, b, err));
+        if (b->info.n_models > g.to->info.n_models) {
+            g.to->info.n_models = b->info.n_models;
+            OB_GO(ob_bank_write_settings(g.to, err));
         }
-        OB_GO(copy_models(&n, b, to, err));
-        if (n > before)
-            OB_GO(copy_times(b, to, err));
+        OB_GO(copy_models(&g, b, err));
+        if (g.n_trained > before)
+            OB_GO(copy_times(b, g.to, err));
         ob_bank_free(b);
         b = NULL;
     }
+    OB_GO(check_mended(&g, err));
 out:
     ob_bank_free(b);
-    ob_bank_free(to);
+    ob_bank_free(g.to);
     if (n_new)
-        *n_new = n;
+        *n_new = g.n_new;
     return rc;
 }

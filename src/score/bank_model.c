@@ -153,8 +153,12 @@ int ob_bank_argmax(const struct ob_bank_model *m, const struct ob_bank *b, int p
 int ob_bank_check(const struct ob_bank *b, int k, struct ob_err *err)
 {
     struct ob_bank_model m;
-    int rc = ob_bank_model_read(&m, b, k, err);
+    char *path;
+    int there, rc = ob_bank_model_read(&m, b, k, err);
 
     ob_bank_model_release(&m);
-    return rc;
+    OB_TRY(rc);
+    OB_TRY(ob_bank_weights_path(&path, &there, b, k, err));
+    ob_free(path);
+    return there ? ob_bank_check_weights(b, k, err) : OB_OK;
 }

@@ -155,7 +155,7 @@ static int keep(struct training *t, int k, const struct ob_model *m, const uint8
 {
     float *logits[2] = { NULL, NULL };
     char *path = NULL;
-    int rc;
+    int rc, there;
 
     for (int part = 0; part < 2; part++) {
         const struct ob_ids *row = t->b->row[part];
@@ -163,10 +163,9 @@ static int keep(struct training *t, int k, const struct ob_model *m, const uint8
         OB_GO(ob_alloc(logits[part], row->n * (size_t)t->b->info.n_classes, err));
         OB_GO(ob_predict(logits[part], NULL, m, t->d, (enum ob_part)part, row, err));
     }
-    if (t->o->keep_weights) {
-        OB_GO(ob_bank_model_path(&path, t->b, k, "safetensors", err));
+    OB_GO(ob_bank_weights_path(&path, &there, t->b, k, err));
+    if (t->o->keep_weights || there) /* those that are there may be what was damaged */
         OB_GO(ob_model_save(m, path, err));
-    }
     rc = ob_bank_model_write(t->b, k, in, (const float *const *)logits, err);
 out:
     ob_free(path);
@@ -243,8 +242,7 @@ static int check_model(const struct training *t, int k, struct ob_err *why)
     OB_TRY(ob_bank_check(t->b, k, why));
     if (!t->o->keep_weights)
         return OB_OK;
-    OB_TRY(ob_bank_model_path(&path, t->b, k, "safetensors", why));
-    there = ob_file_exists(path);
+    OB_TRY(ob_bank_weights_path(&path, &there, t->b, k, why));
     ob_free(path);
     return there ? OB_OK : ob_fail(why, OB_EFORMAT, "its weights were not kept");
 }
