@@ -118,7 +118,7 @@ static int look(struct cmd *c, const struct ob_bank *b, struct found *f)
 {
     for (int k = 0; k < ob_bank_info(b)->n_models; k++) {
         struct ob_err why = { 0 };
-        int rc = ob_bank_check(b, k, &why);
+        int rc = ob_bank_wants(b, k) ? ob_bank_check(b, k, &why) : OB_ENOTFOUND;
 
         if (cmd_interrupted())
             return cmd_fail(c, OB_ECANCELLED, "interrupted");
@@ -136,13 +136,13 @@ static int look(struct cmd *c, const struct ob_bank *b, struct found *f)
 static int print_status(struct cmd *c, const struct ob_bank *b, struct found *f)
 {
     const struct ob_bank_info *i = ob_bank_info(b);
-    int left = i->n_models - f->n_done;
-    double hours = left * i->seconds / 3600;
+    int left = i->n_wanted - f->n_done;
+    double seconds = left ? left * i->seconds : 0, hours = seconds / 3600;
     json_t *j;
 
     if (!c->json) {
         printf("%s: %d of %d models of %s, %zu + %zu examples\n", c->args[1], f->n_done,
-               i->n_models, i->arch, i->n_train, i->n_test);
+               i->n_wanted, i->arch, i->n_train, i->n_test);
         if (f->n_damaged)
             printf("%d damaged: 'oubli bank train' trains them again\n", f->n_damaged);
         if (left && isfinite(i->seconds))
@@ -152,8 +152,10 @@ static int print_status(struct cmd *c, const struct ob_bank *b, struct found *f)
         return OB_OK;
     }
     j = json_pack("{s:s,s:s,s:i,s:i,s:i,s:O}", "bank", c->args[1], "arch", i->arch, "models",
-                  i->n_models, "done", f->n_done, "left", left, "damaged", f->damaged);
+                  i->n_wanted, "done", f->n_done, "left", left, "damaged", f->damaged);
     put_number(j, "seconds_per_model", i->seconds);
+    put_number(j, "models_per_hour", 3600 / i->seconds);
+    put_number(j, "seconds_left", seconds);
     return print_json(c, j);
 }
 

@@ -519,12 +519,14 @@ struct ob_bank_info {
     size_t n_train, n_test; /* examples in use, in the order of ob_data_ids(): rows of the logits */
     size_t n_file;          /* examples in the training file */
     int n_classes;
-    int n_models;   /* the most that was asked for: models are 0..n_models-1 */
+    int n_models;   /* models have numbers 0..n_models-1 */
     double seconds; /* that a model took on one thread, in the middle; NaN: not known */
+    int n_wanted;   /* models that were asked for, of these */
 };
 int ob_bank_open(struct ob_bank **out, struct ob_ctx *ctx, const char *dir, struct ob_err *err);
 void ob_bank_free(struct ob_bank *b);
 const struct ob_bank_info *ob_bank_info(const struct ob_bank *b);
+int ob_bank_wants(const struct ob_bank *b, int k); /* was model k asked for? */
 /* Reads all of model k's file, and of its weights where they were kept. OB_ENOTFOUND: not there;
  * OB_EFORMAT: damaged, of another model, or of another bank. */
 int ob_bank_check(const struct ob_bank *b, int k, struct ob_err *err);

@@ -56,6 +56,7 @@ void ob_bank_free(struct ob_bank *b)
         ob_free(b->label[part]);
     }
     ob_free(b->in_part);
+    ob_free(b->wanted);
     ob_free(b->identity);
     ob_free(b->arch);
     ob_free(b->dir);
@@ -72,6 +73,7 @@ int ob_bank_new(struct ob_bank **out, struct ob_ctx *ctx, const char *dir, struc
     OB_TRY(ob_alloc(*out, 1, err));
     (*out)->ctx = ctx;
     (*out)->info.seconds = NAN;
+    OB_TRY(ob_alloc((*out)->wanted, OB_BANK_MODELS, err));
     return ob_strdup(&(*out)->dir, dir, err);
 }
 
@@ -238,7 +240,7 @@ out:
     ob_free(path);
 }
 
-/* Processes that start a bank at the same time each note their own end: the files know better. */
+/* A model that is there counts as asked for, whatever became of the note of it. */
 static int count_models(struct ob_bank *b, struct ob_err *err)
 {
     struct ob_dir there = { 0 };
@@ -248,8 +250,8 @@ static int count_models(struct ob_bank *b, struct ob_err *err)
         const char *name = there.entry[i].name;
         int k, n = 0;
 
-        if (sscanf(name, "model-%5d.npz%n", &k, &n) == 1 && n && !name[n] && k >= b->info.n_models)
-            b->info.n_models = k + 1;
+        if (sscanf(name, "model-%5d.npz%n", &k, &n) == 1 && n && !name[n] && k >= 0)
+            ob_bank_mark_wanted(b, k, k + 1);
     }
     ob_dir_release(&there);
     return rc;
@@ -263,6 +265,7 @@ int ob_bank_open(struct ob_bank **out, struct ob_ctx *ctx, const char *dir, stru
     OB_GO(ob_bank_new(out, ctx, dir, err));
     OB_GO(read_json(*out, err));
     OB_GO(read_examples(*out, err));
+    OB_GO(ob_bank_read_wanted(*out, err));
     OB_GO(count_models(*out, err));
     read_times(*out);
     return OB_OK;

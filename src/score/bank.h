@@ -4,6 +4,7 @@
  * DIR/bank.json          what all models share; their largest number
  * DIR/examples.npz       which examples are rows, with their labels
  * DIR/model-00042.npz    a model: the bits of its subset, logits in float16; .safetensors: its weights
+ * DIR/wanted.txt         a line for each range of models that was asked for
  * DIR/times.txt          a line for each training: model, seconds, images
  */
 #ifndef OB_SCORE_BANK_H
@@ -23,13 +24,15 @@ struct ob_bank {
     int32_t *label[2];     /* by row */
     uint8_t *in_part;      /* by row: of the training part, not set aside for validation */
     size_t n_part;
+    uint8_t *wanted; /* by number, OB_BANK_MODELS: was it asked for? */
     uint64_t seed;
     double subset;
 };
 
 #define OB_BANK_VERSION 1
-#define OB_BANK_MODELS 100000           /* at most */
-#define OB_BANK_TIMES ((size_t)1 << 26) /* bytes of times.txt, at most */
+#define OB_BANK_MODELS 100000            /* at most */
+#define OB_BANK_TIMES ((size_t)1 << 26)  /* bytes of times.txt, at most */
+#define OB_BANK_WANTED ((size_t)1 << 20) /* bytes of wanted.txt, at most */
 
 /* bank.c */
 int ob_bank_new(struct ob_bank **out, struct ob_ctx *ctx, const char *dir, struct ob_err *err);
@@ -38,15 +41,24 @@ int ob_bank_path(char **out, const struct ob_bank *b, const char *name, struct o
 int ob_bank_model_path(char **out, const struct ob_bank *b, int k, const char *ending,
                        struct ob_err *err);
 
-/* bank_make.c. Makes the folder or finds it with the same settings; notes that models up to o->end
- * are wanted. */
+/* bank_make.c. Makes the folder or finds it with the same settings; notes that models o->first to
+ * o->end - 1 are wanted. */
 int ob_bank_make(struct ob_bank **out, struct ob_ctx *ctx, const char *dir, const struct ob_data *d,
                  const struct ob_split *split, const struct ob_bank_opts *o, struct ob_err *err);
-int ob_bank_write(const struct ob_bank *b, struct ob_err *err); /* bank.json, examples.npz */
+/* examples.npz, wanted.txt, bank.json */
+int ob_bank_write(const struct ob_bank *b, struct ob_err *err);
 int ob_bank_write_settings(const struct ob_bank *b, struct ob_err *err); /* bank.json alone */
 /* OB_EFORMAT names the setting that differs. */
 int ob_bank_same(const struct ob_bank *there, const struct ob_bank *here, struct ob_err *err);
 int ob_bank_check_empty(const char *dir, struct ob_err *err); /* OB_EEXIST */
+
+/* bank_wanted.c */
+void ob_bank_mark_wanted(struct ob_bank *b, int first, int end); /* in memory alone */
+int ob_bank_read_wanted(struct ob_bank *b, struct ob_err *err);
+int ob_bank_write_wanted(const struct ob_bank *b, struct ob_err *err); /* adds all of them */
+/* Marks and notes what is not wanted yet. */
+int ob_bank_want(struct ob_bank *b, int first, int end, struct ob_err *err);
+int ob_bank_want_all(struct ob_bank *b, const struct ob_bank *of, struct ob_err *err);
 
 /* bank_model.c */
 struct ob_bank_model {

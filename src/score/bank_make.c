@@ -95,6 +95,7 @@ int ob_bank_write(const struct ob_bank *b, struct ob_err *err)
                            { "classes", "<i8", { 0 }, 0, &classes },
                        },
                        7, err));
+    OB_GO(ob_bank_write_wanted(b, err));
     rc = ob_bank_write_settings(b, err); /* last: it is what says that the bank is there */
 out:
     ob_free(path);
@@ -114,7 +115,8 @@ int ob_bank_same(const struct ob_bank *there, const struct ob_bank *here, struct
  * the same time. */
 static int is_beginning(const char *name)
 {
-    return !strcmp(name, "examples.npz") || !strcmp(name, "bank.json") || strstr(name, ".tmp.");
+    return !strcmp(name, "examples.npz") || !strcmp(name, "bank.json") ||
+           !strcmp(name, "wanted.txt") || strstr(name, ".tmp.");
 }
 
 /* Other files in a bank's folder are left alone, but a folder of something else is no place for one. */
@@ -135,18 +137,18 @@ int ob_bank_check_empty(const char *dir, struct ob_err *err)
 static int join(struct ob_bank *mine, const struct ob_bank_opts *o, struct ob_err *err)
 {
     struct ob_bank *there;
-    int rc;
+    int rc, n;
 
     OB_TRY(ob_bank_open(&there, mine->ctx, mine->dir, err));
     rc = ob_bank_same(there, mine, err);
-    mine->info.n_models = there->info.n_models;
+    memcpy(mine->wanted, there->wanted, OB_BANK_MODELS);
+    n = mine->info.n_models = there->info.n_models;
+    mine->info.n_wanted = there->info.n_wanted;
     mine->info.seconds = there->info.seconds;
     ob_bank_free(there);
     OB_TRY(rc);
-    if (o->end <= mine->info.n_models)
-        return OB_OK;
-    mine->info.n_models = o->end;
-    return ob_bank_write_settings(mine, err);
+    OB_TRY(ob_bank_want(mine, o->first, o->end, err));
+    return mine->info.n_models > n ? ob_bank_write_settings(mine, err) : OB_OK;
 }
 
 static int check_opts(const struct ob_bank *b, const struct ob_bank_opts *o, struct ob_err *err)
@@ -178,7 +180,6 @@ int ob_bank_make(struct ob_bank **out, struct ob_ctx *ctx, const char *dir, cons
     OB_GO(make_identity(*out, d, split, o, err));
     OB_GO(ob_strdup(&(*out)->arch, o->arch, err));
     (*out)->info.arch = (*out)->arch;
-    (*out)->info.n_models = o->end;
     (*out)->seed = o->seed;
     (*out)->subset = o->subset;
     OB_GO(ob_mkdirs(dir, err));
@@ -187,6 +188,7 @@ int ob_bank_make(struct ob_bank **out, struct ob_ctx *ctx, const char *dir, cons
         rc = join(*out, o, err);
     } else {
         OB_GO(ob_bank_check_empty(dir, err));
+        ob_bank_mark_wanted(*out, o->first, o->end);
         rc = ob_bank_write(*out, err);
     }
 out:

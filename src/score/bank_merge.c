@@ -144,6 +144,14 @@ out:
     return rc;
 }
 
+static int take_wanted(struct ob_bank *to, const struct ob_bank *from, struct ob_err *err)
+{
+    int n = to->info.n_models;
+
+    OB_TRY(ob_bank_want_all(to, from, err));
+    return to->info.n_models > n ? ob_bank_write_settings(to, err) : OB_OK;
+}
+
 int ob_bank_merge(size_t *n_new, struct ob_ctx *ctx, const char *dir, const char *const *from,
                   size_t n_from, struct ob_err *err)
 {
@@ -158,10 +166,7 @@ int ob_bank_merge(size_t *n_new, struct ob_ctx *ctx, const char *dir, const char
         if (!g.to)
             OB_GO(open_target(&g.to, b, dir, err));
         OB_GO(ob_bank_same(g.to, b, err));
-        if (b->info.n_models > g.to->info.n_models) {
-            g.to->info.n_models = b->info.n_models;
-            OB_GO(ob_bank_write_settings(g.to, err));
-        }
+        OB_GO(take_wanted(g.to, b, err));
         OB_GO(copy_models(&g, b, err));
         if (g.n_trained > before)
             OB_GO(copy_times(b, g.to, err));
