@@ -47,7 +47,7 @@ def make_bank(out):
     folder = os.path.join(out, "bank")
     os.makedirs(folder, exist_ok=True)
     n_file, classes = 60, 4
-    train, test = np.sort(rng.choice(n_file, 43, replace=False)), np.arange(9)
+    train, test = np.sort(rng.choice(n_file, 43, replace=False)), 1 + 2 * np.arange(9)
     labels = rng.randint(classes, size=43), rng.randint(classes, size=9)
     part = np.ones(43, np.uint8)
     part[[4, 17]] = 0
@@ -81,6 +81,9 @@ def make_bank(out):
     want["consistency"][train[part > 0]] = consistency[part > 0]
     influence[~np.isfinite(influence)] = -np.inf
     want["influence"] = np.ascontiguousarray(-np.sort(-influence, axis=0)[:5].T)
+    want["influence_of"] = np.full((len(test), n_file), -np.inf)  # by number: which of equal ones come first is open
+    want["influence_of"][:, train] = influence.T
+    want["test"] = test
     np.savez(os.path.join(out, "bank.npz"), **want)
 
 
