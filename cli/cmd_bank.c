@@ -174,7 +174,8 @@ static int status_of(struct cmd *c)
     GO(look(c, b, &f));
     GO(print_status(c, b, &f));
     if (f.n_damaged)
-        status = cmd_fail(c, OB_EFORMAT, "%d models of '%s' are damaged", f.n_damaged, c->args[1]);
+        status = cmd_fail(c, OB_EFORMAT, "%d model%s of '%s' %s damaged", f.n_damaged,
+                          f.n_damaged == 1 ? "" : "s", c->args[1], f.n_damaged == 1 ? "is" : "are");
 out:
     ob_bank_free(b);
     json_decref(f.damaged);
