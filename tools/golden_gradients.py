@@ -214,7 +214,7 @@ def deviation(f, alpha, head, wrong):
 # ---- in steps ----
 
 
-def munba(wrong, compat=False, lr=1.0, decay=0.02):
+def munba(wrong, as_released=False, lr=1.0, decay=0.02):
     r = Run(wrong, lr, decay)
     for e in range(2):
         g_r = gradient(r.net, r.ce(XR, YR))
@@ -222,7 +222,7 @@ def munba(wrong, compat=False, lr=1.0, decay=0.02):
         a, b, c = g_r @ g_r, g_r @ g_f, g_f @ g_f
         if wrong == "bargain":
             g = g_r + g_f
-        elif compat:
+        elif as_released:
             w_r = torch.sqrt((a * c - b * torch.sqrt(a * c)) / (a ** 2 * c - a * b ** 2 + 1e-8))
             w_f = (1 - a * w_r ** 2) / (b * w_r + 1e-8)
             g = w_r * g_r + w_f * g_f
@@ -305,7 +305,7 @@ CASES = {
     "fisher-row": (lambda w: fisher(w, alpha=1e-5, row=0), FISHER + CLASSES_OF + ["at most 1e3", "row", "around 0"], []),
     "fisher-label": (lambda w: fisher(w, "label", alpha=1e-8), FISHER + ["at most 1e-3"], []),
     "munba": (munba, COMMON + ["random", "bargain", "clip"], ["train mode"]),
-    "munba-compat": (lambda w: munba(w, True), COMMON + ["random", "bargain", "clip"], ["train mode"]),
+    "munba-released": (lambda w: munba(w, True), COMMON + ["random", "bargain", "clip"], ["train mode"]),
     "sfr-on": (sfr_on, SFR + ["fading", "power"], ["train mode", "every"]),
     "sfr-on-sample": (lambda w: sfr_on(w, 1, 6, 4.0, 0.7, 3.0), SFR + ["clip", "average", "bound"],
                       ["train mode"]),

@@ -147,7 +147,7 @@ struct ob_dots {
 /* Weights of two gradients, MUNBa's (munba.c): of the other, w_r, and of the job's own, w_f. */
 void ob_munba_exact(struct ob_dots d, double *w_r, double *w_f);
 /* The released expressions, in single precision as there. */
-void ob_munba_compat(struct ob_dots d, double *w_r, double *w_f);
+void ob_munba_released(struct ob_dots d, double *w_r, double *w_f);
 struct ob_dots ob_job_grad_dots(const struct ob_job *job, const float *other);
 void ob_job_mask_grad(struct ob_job *job, const uint8_t *mask); /* 0 where the mask is */
 /* PyTorch's clip_grad_norm_: times most / (norm + 1e-6) where that is below 1. */

@@ -23,7 +23,7 @@ static const struct ob_option options[] = {
       .help = "the bargain's solution, or the released single precision with its fallback",
       .type = OB_OPT_CHOICE,
       .offset = offsetof(struct munba, variant),
-      .choices = "exact,compat" },
+      .choices = "exact,released" },
     { 0 }
 };
 static const struct ob_option common[] = { OB_COMMON(10, "10", 0.01, "0.01") };
@@ -75,7 +75,7 @@ void ob_munba_exact(struct ob_dots d, double *w_r, double *w_f)
     *w_f = bargain(d.own, one_plus_cos);
 }
 
-void ob_munba_compat(struct ob_dots d, double *w_r, double *w_f)
+void ob_munba_released(struct ob_dots d, double *w_r, double *w_f)
 {
     float a = (float)d.other, b = (float)d.both, c = (float)d.own, r, f;
 
@@ -90,7 +90,7 @@ void ob_munba_compat(struct ob_dots d, double *w_r, double *w_f)
 }
 
 static void (*const weights[])(struct ob_dots d, double *w_r, double *w_f) = {
-    ob_munba_exact, ob_munba_compat /* as the choices of `variant` */
+    ob_munba_exact, ob_munba_released /* as the choices of `variant` */
 };
 
 /* One step; without `forget`, of the retain set only. */
@@ -149,7 +149,7 @@ const struct ob_method ob_method_munba = {
     .differs =
         "The released code computes w_r and w_f in single precision with 1e-8 in the\n"
         "denominators, which swamps small gradients, and falls back to L_r + 0.1 L_f\n"
-        "where one is not positive; variant=compat does that. Where the gradients point apart\n"
+        "where one is not positive; variant=released does that. Where the gradients point apart\n"
         "(1 + cos <= 1e-9) no step serves both, and both weights are 0. It stops where the forget "
         "set\n"
         "has more batches than the retain set; here the retain set goes round again. Its L1\n"

@@ -93,7 +93,7 @@ static const struct golden_case {
     { "fisher-row", "fisher:alpha=1e-5:head=3:class-row=reset", NULL },
     { "fisher-label", "fisher:variant=label:alpha=1e-8", NULL },
     { "munba", "munba:epochs=2:lr=1:weight-decay=0.02", NULL },
-    { "munba-compat", "munba:variant=compat:epochs=2:lr=1:weight-decay=0.02", NULL },
+    { "munba-released", "munba:variant=released:epochs=2:lr=1:weight-decay=0.02", NULL },
     { "sfr-on", "sfr-on:epochs=3:lr=0.05:weight-decay=0.2:alpha=3:every=2:clip=1000", NULL },
     { "sfr-on-sample",
       "sfr-on:epochs=3:lr=0.05:weight-decay=0.2:alpha=6:every=2:clip=4:"

@@ -63,7 +63,7 @@ static void test_no_bargain(void **state)
 }
 
 /* The released expressions are the same for large gradients and fall back for small ones. */
-static void test_compat(void **state)
+static void test_released(void **state)
 {
     float r[N], f[N];
     double e_r, e_f, w_r, w_f;
@@ -73,12 +73,12 @@ static void test_compat(void **state)
     for (uint32_t draw = 0; draw < 20; draw++) {
         d = make(r, f, draw, 1, 1);
         ob_munba_exact(d, &e_r, &e_f);
-        ob_munba_compat(d, &w_r, &w_f);
+        ob_munba_released(d, &w_r, &w_f);
         assert_true(fabs(w_r / e_r - 1) < 1e-3);
         assert_true(fabs(w_f / e_f - 1) < 1e-3);
     }
     d = make(r, f, 4, 1e-4, 1); /* at odds, so that b < 0 */
-    ob_munba_compat(d, &w_r, &w_f);
+    ob_munba_released(d, &w_r, &w_f);
     assert_true(w_r == 1 && w_f == (double)0.1f);
 }
 
@@ -86,7 +86,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_unit_gradients),
                                         cmocka_unit_test(test_no_bargain),
-                                        cmocka_unit_test(test_compat) };
+                                        cmocka_unit_test(test_released) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
