@@ -214,26 +214,54 @@ def deviation(f, alpha, head, wrong):
 # ---- in steps ----
 
 
-def munba(wrong, as_released=False, lr=1.0, decay=0.02):
+def exact(a, b, c):
+    """The weights that make the step the sum of the two unit gradients, but for its length."""
+    return 1 / torch.sqrt(a), 1 / torch.sqrt(c)
+
+
+def released(a, b, c, fallback=True):
+    """As released, in single precision."""
+    a, b, c = a.float(), b.float(), c.float()
+    w_r = torch.sqrt((a * c - b * torch.sqrt(a * c)) / (a * a * c - a * b * b + 1e-8))
+    w_f = (1 - a * w_r * w_r) / (b * w_r + 1e-8)
+    if fallback and not (w_r > 0 and w_f > 0):
+        return 1.0, 0.1
+    return w_r.double(), w_f.double()
+
+
+def calm(mean):
+    """Nearly the same features for every image, and the classes' shares in R: there L_r is nearly flat."""
+    def change(net):
+        net.bn3.weight.mul_(0.01)
+        net.bn3.bias.fill_(mean)
+        net.fc.weight.mul_(0.01)
+        n = torch.bincount(YR, minlength=CLASSES).double()
+        net.fc.bias.copy_((n.clamp(min=0.1) / len(YR)).log())
+    return change
+
+
+def munba(wrong, weights=exact, change=None, lr=1.0, decay=0.02, size=base.N):
+    """Steps on both sets while batches of S last, then on R alone."""
     r = Run(wrong, lr, decay)
+    if change:
+        r.one_shot(change)
+    weights = {"exact": exact, "bargain": lambda *_: (1.0, 1.0), "no fallback": lambda *d: released(*d, False)}.get(wrong, weights)
     for e in range(2):
-        g_r = gradient(r.net, r.ce(XR, YR))
-        g_f = gradient(r.net, r.ce(XS, YS if wrong == "random" else random_labels(e)))
-        a, b, c = g_r @ g_r, g_r @ g_f, g_f @ g_f
-        if wrong == "bargain":
-            g = g_r + g_f
-        elif as_released:
-            w_r = torch.sqrt((a * c - b * torch.sqrt(a * c)) / (a ** 2 * c - a * b ** 2 + 1e-8))
-            w_f = (1 - a * w_r ** 2) / (b * w_r + 1e-8)
-            g = w_r * g_r + w_f * g_f
-        else:  # the normalised sum of the two unit gradients
-            g = g_r / torch.sqrt(a) + g_f / torch.sqrt(c)
-            g = g / torch.sqrt(g @ g)
-        if wrong == "clip":
-            g = g * np.sqrt(2)
-        elif torch.sqrt(g @ g) > 1:
-            g = g / torch.sqrt(g @ g)
-        take(r, g)
+        retain = base.batches(base.STREAM_RETAIN, len(XR), size, 0 if wrong == "order" else e)
+        forget = base.batches(base.STREAM_FORGET, len(XS), size, e)
+        for i, b in enumerate(retain[:len(forget)] if wrong == "rest" else retain):
+            g = gradient(r.net, r.ce(XR[b], YR[b]))
+            mixed = i < len(forget) or wrong == "both to the end"
+            if mixed:
+                s = forget[i % len(forget)]
+                g_f = gradient(r.net, r.ce(XS[s], YS[s] if wrong == "random" else random_labels(e)[s]))
+                w_r, w_f = weights(g @ g, g @ g_f, g_f @ g_f)
+                g = w_r * g + w_f * g_f
+                if weights is exact:
+                    g = g * np.sqrt(2) / torch.sqrt(g @ g)
+            if (mixed or wrong == "clip all") and wrong != "clip" and torch.sqrt(g @ g) > 1:
+                g = g / torch.sqrt(g @ g)
+            take(r, g)
     return r
 
 
@@ -245,7 +273,7 @@ def take(r, g):
     r.sgd.step()
 
 
-def sfr_on(wrong, unit=0, alpha=3, clip=1e3, average=1.0, bound=None):
+def sfr_on(wrong, unit=0, alpha=3, clip=1e3, average=1.0, bound=None, gamma=1):
     """Three iterations, ascent in the first and the third; unit 0: the whole set is the batch."""
     r = Run(wrong, 0.05, 0.2)
     at = base.fresh().train(wrong == "mask in eval mode")
@@ -253,7 +281,7 @@ def sfr_on(wrong, unit=0, alpha=3, clip=1e3, average=1.0, bound=None):
     i_s = without_rounding(i_s, at, 2)
     i_r, _ = importance(at, XR, YR, unit or len(XR), ce, 2)
     i_r = without_rounding(i_r, at, 2)
-    mask = ((i_s + 1e-15) / (i_r + 1e-15) >= 1).double()
+    mask = ((i_s + 1e-15) / (i_r + 1e-15) >= (1 if wrong == "gamma" else gamma)).double()
     if wrong == "mask":
         mask[:] = 1
     for t in range(3):
@@ -303,12 +331,19 @@ CASES = {
     "fisher": (fisher, FISHER + CLASSES_OF + ["at most 1e3"], []),
     "fisher-batch": (lambda w: fisher(w, "batch", 5), FISHER + CLASSES_OF, []),
     "fisher-row": (lambda w: fisher(w, alpha=1e-5, row=0), FISHER + CLASSES_OF + ["at most 1e3", "row", "around 0"], []),
+    "fisher-batch-row": (lambda w: fisher(w, "batch", 5, alpha=1e-5, row=0), FISHER + CLASSES_OF + ["row", "around 0"], []),
     "fisher-label": (lambda w: fisher(w, "label", alpha=1e-8), FISHER + ["at most 1e-3"], []),
     "munba": (munba, COMMON + ["random", "bargain", "clip"], ["train mode"]),
-    "munba-released": (lambda w: munba(w, True), COMMON + ["random", "bargain", "clip"], ["train mode"]),
+    "munba-batches": (lambda w: munba(w, lr=0.05, decay=0.2, size=8),
+                      COMMON + ["rest", "both to the end", "clip all", "order"], ["train mode"]),
+    "munba-released": (lambda w: munba(w, released, calm(0.1), lr=0.01),
+                       COMMON + ["random", "bargain", "exact"], ["train mode"]),
+    "munba-fallback": (lambda w: munba(w, released, calm(0.05), lr=0.1),
+                       COMMON + ["random", "exact", "no fallback"], []),
     "sfr-on": (sfr_on, SFR + ["fading", "power"], ["train mode", "every"]),
     "sfr-on-sample": (lambda w: sfr_on(w, 1, 6, 4.0, 0.7, 3.0), SFR + ["clip", "average", "bound"],
                       ["train mode"]),
+    "sfr-on-gamma": (lambda w: sfr_on(w, 1, gamma=3), SFR + ["gamma"], ["train mode"]),
 }
 
 

@@ -9,22 +9,23 @@ import torch
 import torch.nn.functional as F
 
 import golden_methods
+import goldenmodels
 from golden_methods import (CLASSES, COMMON, N, N_FORGET, STREAM_BESIDE, STREAM_FIRST, STREAM_FORGET,
-                            STREAM_RETAIN, Run, X, XR, XS, Y, YR, YS, batches, below, fresh, step_seed, words)
+                            STREAM_RETAIN, Run, X, XR, XS, Y, YR, YS, batches, below, filled, fresh, step_seed, words)
 
 RNG_SHUFFLE, RNG_REDRAW, RNG_JITTER, RNG_CHOOSE = 2, 41, 42, 43
 NAMES = list(fresh().state_dict())  # the library's views
 
 
-def random_uniform(purpose, round_, name, shape, bound):
+def random_uniform(purpose, round_, name, shape, bound, names=NAMES):
     """U(-bound, bound) in the library's float32 arithmetic."""
-    n, w = int(np.prod(shape)), words(step_seed(), purpose, round_, NAMES.index(name))
+    n, w = int(np.prod(shape)), words(step_seed(), purpose, round_, names.index(name))
     u = np.array([next(w) >> 8 for _ in range(n)], np.float32) * np.float32(2.0 ** -24)
     return torch.tensor(np.float32(bound) * (np.float32(2) * u - np.float32(1))).double().view(shape)
 
 
-def random_normal(purpose, round_, name, shape):
-    n, w = int(np.prod(shape)), words(step_seed(), purpose, round_, NAMES.index(name))
+def random_normal(purpose, round_, name, shape, names=NAMES):
+    n, w = int(np.prod(shape)), words(step_seed(), purpose, round_, names.index(name))
     pairs = np.array([(next(w), next(w)) for _ in range(n)], np.float64) / 2.0 ** 32
     z = np.sqrt(-2 * np.log(pairs[:, 0] + 2.0 ** -33)) * np.cos(2 * np.pi * pairs[:, 1])
     return torch.tensor(z).view(shape)
@@ -170,6 +171,12 @@ def eu_k(wrong, bn_train=True):
     return last_steps(wrong, LAST_STAGE, (lambda net: None) if wrong == "fresh" else renewed(), bn_train)
 
 
+def eu_k_layers(wrong):
+    change = {"fresh": lambda net: None, "stage": renewed()}.get(wrong, renewed_layers())
+    trained = {"classifier": LAST_STAGE[:2], "batch-norm": ("conv3", "fc")}.get(wrong, LAST_STAGE)
+    return last_steps(wrong, trained, change)
+
+
 def new_optimizers(r, rates, decays):
     return [torch.optim.SGD(r.net.parameters(), lr=a, momentum=r.momentum, weight_decay=b)
             for a, b in zip(rates, decays)]
@@ -186,7 +193,7 @@ def default_layer(net, name, wrong=None):
     layer = getattr(net, name)
     bound = (1 if wrong != "bound" else np.sqrt(2)) / np.sqrt(np.prod(layer.weight.shape[1:]))
     for part, p in layer.named_parameters():
-        p.copy_(random_uniform(RNG_REDRAW, 0, f"{name}.{part}", tuple(p.shape), bound))
+        p.copy_(random_uniform(RNG_REDRAW, 0, f"{name}.{part}", tuple(p.shape), bound, list(net.state_dict())))
 
 
 def shuffled(items, a, b, purpose=RNG_CHOOSE):
@@ -341,7 +348,7 @@ def prmq_part(wrong):
     return prmq(wrong, 0.05, 8, {"whole pass": 6, "without the one": 4}.get(wrong, 5))
 
 
-# ---- KDE ----
+# ---- a validation part ----
 
 def kde_sets():
     """The validation part as numpy draws it, and what is retained beside it."""
@@ -351,6 +358,48 @@ def kde_sets():
         val.extend(rng.choice(of_class, int(np.floor(0.25 * len(of_class) + 0.5)), replace=False))
     return sorted(val), [i for i in range(N_FORGET, N) if i not in val]
 
+
+# ---- SCRUB with rewinding ----
+
+def error(net, ids, surely):
+    mode = net.training
+    with torch.no_grad():
+        z = net.eval()(X[ids])
+    net.train(mode)
+    best = z.topk(2, 1).values
+    assert not surely or (best[:, 0] - best[:, 1]).min() > 1e-2  # float32 answers the same
+    return float((z.argmax(1) != Y[ids]).double().mean())
+
+
+def scrub_r(wrong, lr, up, beta):
+    """Five epochs, `up` of them with ascent; then the one whose forget error is that of V_S at the end."""
+    r, teacher = Run(wrong, lr, 0.05), fresh().eval()
+    val, retain = kde_sets()
+    forget = [i for i in range(N_FORGET) if i not in val]
+    unseen = [i for i in val if Y[i] in Y[forget]]
+
+    def kl(x, z):
+        p, own = F.softmax(teacher(x).detach() / 3, 1), F.log_softmax(z / 3, 1)
+        return 9 * (p * (p.log() - own)).sum() / len(x)
+
+    errors, references, after = [error(r.net, forget, not wrong)], [0], [fresh().state_dict()]
+    for e in range(5):
+        if e < (up - 1 if wrong == "one less" else up):
+            r.step(-kl(X[forget], r.net(X[forget])))
+        z = r.net(X[retain])
+        r.step(0.8 * F.cross_entropy(z, Y[retain]) + beta * kl(X[retain], z))
+        errors.append(error(r.net, forget, not wrong))
+        references.append(error(r.net, unseen, not wrong))
+        after.append({k: v.clone() for k, v in r.net.state_dict().items()})
+    far = [abs(a - (b if wrong == "reference of each" else references[-1])) for a, b in zip(errors, references)]
+    order = range(5, 0, -1) if wrong == "last of equals" else range(0 if wrong == "zero" else 1, 6)
+    best = {"last": 5, "first": 1}.get(wrong, min(order, key=lambda i: far[i]))
+    r.net.load_state_dict(after[best + 1 if wrong == "an epoch later" else best])
+    r.report = [references[-1], best] + errors
+    return r
+
+
+# ---- KDE ----
 
 def kde_start(wrong):
     def change(net):
@@ -395,15 +444,23 @@ def kde(wrong):
 
 # ---- RNI ----
 
-RNI_A = ["conv1.weight", "conv2.weight", "conv3.weight", "fc.weight", "fc.bias"]
+def resnet():
+    """The smallest with shortcuts of their own: 8 channels everywhere."""
+    return filled(goldenmodels.make("resnet18,width=0.015625", 1, CLASSES))
 
 
-def rni(wrong, rounds=2, epochs=2, tensors=3):
-    r = Run(wrong, 0.05, 0.2)
+def rni(wrong, rounds=2, epochs=2, tensors=3, net=None):
+    r = Run(wrong, 0.05, 0.2, net=net)
     r.one_shot(lambda net: default_layer(net, "fc"))
-    earlier, order = set(), RNI_A
+    names = list(r.net.state_dict())
+
+    def in_b(k):
+        return "bn" in k or wrong == "by kind" and "downsample.1" in k
+
+    rni_a = [k for k, _ in r.net.named_parameters() if not in_b(k)]
+    earlier, order = set(), rni_a
     for e in range(epochs):
-        trained = set(RNI_A)
+        trained = set(rni_a)
         if e < rounds:
             order = shuffled(order, e, 0)
             order = list(order)
@@ -414,18 +471,22 @@ def rni(wrong, rounds=2, epochs=2, tensors=3):
                     if (k not in earlier or wrong == "first time") and wrong != "noise":
                         with torch.no_grad():
                             p = dict(r.net.named_parameters())[k]
-                            p.add_(0.02 * random_normal(RNG_JITTER, e, k, tuple(p.shape)))
+                            p.add_(0.02 * random_normal(RNG_JITTER, e, k, tuple(p.shape), names))
                 order = drawn + order[tensors:]
             earlier |= set(drawn)
             trained = set(drawn)
         for k, p in r.net.named_parameters():
-            p.requires_grad_("bn" in k and wrong != "batch-norm" or k in trained or wrong == "frozen")
+            p.requires_grad_(in_b(k) and wrong != "batch-norm" or k in trained or wrong == "frozen")
             p.grad = None
         if wrong != "new optimiser":
             r.new_optimizer()
         r.sgd.param_groups[0]["lr"] = 0.05 * (5 if e >= rounds + 3 and wrong != "late rate" else 1)
         r.step(r.ce(XR, YR))
     return r
+
+
+def rni_resnet(wrong):
+    return rni(wrong, tensors=12, net=resnet())
 
 
 def rni_all(wrong):
@@ -472,6 +533,7 @@ def fcs_batches(wrong):
     return fcs(wrong, 8)
 
 
+REWIND = ["last", "first", "last of equals", "an epoch later"]
 CASES = {
     "ct-start": (ct_start, ["transpose", "every convolution"], []),
     "ct": (ct, COMMON + ["only retain", "transpose", "schedule"], ["train mode", "transpose"]),
@@ -487,6 +549,7 @@ CASES = {
                           ["fan-out", "batch-norm stays"], []),
     "eu-k": (eu_k, COMMON + ["frozen", "fresh"], ["train mode", "fresh"]),
     "eu-k-eval": (lambda w: eu_k(w, False), ["decay", "momentum", "bn", "frozen", "fresh"], ["bn"]),
+    "eu-k-layers": (eu_k_layers, COMMON + ["frozen", "fresh", "stage", "classifier", "batch-norm"], ["train mode", "fresh"]),
     "msg-start": (msg_start, ["sample", "retain gradient", "forget gradient", "smallest", "fan-out"],
                   ["sample", "retain gradient", "forget gradient"]),
     "msg": (msg, COMMON + ["up and down", "rest"], ["train mode"]),
@@ -498,12 +561,16 @@ CASES = {
              ["train mode"]),
     "prmq-half": (lambda wrong: prmq(wrong, 1e-6), ["rounding"], ["train mode"]),
     "prmq-part": (prmq_part, COMMON + ["class weights", "CE", "entropy", "whole pass", "without the one"], ["train mode"]),
+    "scrub-r": (lambda w: scrub_r(w, 0.2, 2, 0.1),
+                COMMON + REWIND + ["zero", "reference of each"], ["train mode", "last"]),
+    "scrub-r-released": (lambda w: scrub_r(w, 0.1, 3, 0.5), COMMON + REWIND + ["one less"], ["train mode", "last"]),
     "kde-start": (kde_start, ["first", "classifier", "bound"], []),
     "kde": (kde, COMMON + ["validation part", "teacher in eval mode", "new optimiser", "temperature",
                            "no T squared", "CE", "KL", "soft CE"], ["train mode", "validation part"]),
     "rni": (rni, COMMON[:1] + ["train mode", "noise", "first time", "batch-norm", "frozen",
                                "new optimiser"], ["train mode"]),
     "rni-all": (rni_all, ["decay", "train mode", "late rate", "new optimiser"], ["train mode"]),
+    "rni-resnet": (rni_resnet, COMMON[:1] + ["train mode", "noise", "batch-norm", "frozen", "by kind"], ["train mode"]),
     "fcs-start": (lambda wrong: Still(flattened(wrong)), ["uniform", "no decay"], []),
     "fcs": (fcs, COMMON + ["no decay", "own momentum", "temperature", "cosine", "contrast",
                            "constant", "axis", "repair"], ["train mode", "contrast"]),

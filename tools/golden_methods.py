@@ -113,7 +113,11 @@ def ignorant():
 
 
 def fresh():
-    net = Cnn(1, SIZE, (8, 16, 32)).double()
+    return filled(Cnn(1, SIZE, (8, 16, 32)))
+
+
+def filled(net):
+    net = net.double()
     with torch.no_grad():
         for part, v in net.state_dict().items():
             if v.dtype == torch.float64:
@@ -129,8 +133,11 @@ XS, YS, XR, YR = X[:N_FORGET], Y[:N_FORGET], X[N_FORGET:], Y[N_FORGET:]
 class Run:
     """A net, its optimiser, and the two steps; `wrong` names a term that is left out."""
 
-    def __init__(self, wrong, lr, decay, momentum=0.9):
-        self.wrong, self.net = wrong, fresh()
+    report = None  # numbers that the method says of its run
+
+    def __init__(self, wrong, lr, decay, momentum=0.9, adam=None, net=None):
+        """`adam`: "adam" or "adamw" in the place of SGD."""
+        self.wrong, self.net, self.adam = wrong, net or fresh(), adam
         self.start = {k: v.clone() for k, v in self.net.state_dict().items()}
         self.net.train(wrong != "train mode")
         self.lr, self.decay = lr, 0 if wrong == "decay" else decay
@@ -144,6 +151,11 @@ class Run:
         self.start = {k: v.clone() for k, v in self.net.state_dict().items()}
 
     def new_optimizer(self):
+        if self.adam and self.wrong != "sgd":
+            decoupled = (self.adam == "adamw") != (self.wrong == "coupling")
+            kind = torch.optim.AdamW if decoupled else torch.optim.Adam
+            self.sgd = kind(self.net.parameters(), lr=self.lr, weight_decay=self.decay)
+            return
         self.sgd = torch.optim.SGD(self.net.parameters(), lr=self.lr, momentum=self.momentum,
                                    weight_decay=self.decay)
 
@@ -382,8 +394,8 @@ def delete(wrong, frozen=False):
     return r
 
 
-def bad_teacher(wrong, classes=1):
-    r = Run(wrong, 0.05 * classes, 0.2 / classes)
+def bad_teacher(wrong, classes=1, lr=0.05, decay=0.2, adam=None):
+    r = Run(wrong, lr * classes, decay / classes, adam=adam)
     keep = [i + N_FORGET for i in (range(12) if wrong == "draw" else drawn(N - N_FORGET, 12))]
     x = torch.cat([XS, X[keep]] if wrong != "share" else [XS, XR])
     good, bad = fresh().eval(), ignorant()
@@ -441,8 +453,8 @@ def gumbel(epoch, i):
     return [-np.log(-np.log((next(w) + 0.5) / 2**32)) for _ in range(CLASSES)]
 
 
-def lotus(wrong, noise=True):
-    r, teacher = Run(wrong, 0.05, 0.2), fresh().eval()
+def lotus(wrong, noise=True, lr=0.05, decay=0.2, adam=None):
+    r, teacher = Run(wrong, lr, decay, adam=adam), fresh().eval()
     keep = [i + N_FORGET for i in drawn(N - N_FORGET, 12)]
     ids = list(range(N_FORGET)) + keep
     for e in range(2):
@@ -466,9 +478,9 @@ def lotus(wrong, noise=True):
     return r
 
 
-def unsir(wrong, train=False):
+def unsir(wrong, train=False, lr=0.05, decay=0.2, adam=None):
     """Classes 0 and 1: 4 images of noise each, 2 steps, 2 copies; 2 examples of every other class."""
-    r = Run(wrong, 0.05, 0.2)
+    r = Run(wrong, lr, decay, adam=adam)
     mode = r.net.training
     keep = []
     for i in range(N):
@@ -482,16 +494,16 @@ def unsir(wrong, train=False):
             w = words(step_seed(), RNG_IMAGES, c, i)
             n.append([normal(w) for _ in range(SIZE * SIZE)])
         n = torch.tensor(n).view(4, 1, SIZE, SIZE).requires_grad_()
-        adam = torch.optim.Adam([n], lr=0.1)
+        maker = torch.optim.Adam([n], lr=0.1)
         r.net.train(train)
         for _ in range(0 if wrong == "noise" else 2):
-            adam.zero_grad()
+            maker.zero_grad()
             own = r.ce(mean + std * n, torch.full((4,), c))
             loss = (1 if wrong == "away" else -1) * own
             if wrong != "penalty":
                 loss = loss + n.square().sum((1, 2, 3)).mean()
             loss.backward()
-            adam.step()
+            maker.step()
         noise.append((mean + std * n).detach() if wrong != "units" else n.detach())
     r.net.train(mode)
     if wrong == "copies":
@@ -507,8 +519,8 @@ def unsir(wrong, train=False):
     return r
 
 
-def weight_distance(wrong):
-    r = Run(wrong, 0.05, 0.2)
+def weight_distance(wrong, lr=0.05, decay=0.2, adam=None):
+    r = Run(wrong, lr, decay, adam=adam)
     origin = [p.detach().clone() for p in r.net.parameters()]
     for _ in range(2):
         if wrong == "origin":
@@ -532,8 +544,8 @@ def noise(n, draw=0):
     return torch.tensor(out, dtype=torch.float64)
 
 
-def distorted(damage, wrong):
-    r = Run(wrong, 0.2, 0.4)
+def distorted(damage, wrong, lr=0.2, decay=0.4, adam=None):
+    r = Run(wrong, lr, decay, adam=adam)
     n = sum(p.numel() for p in r.net.parameters())
     if damage == "noise":
         scale, shift = torch.ones(n), 0.04 * noise(n, draw=wrong == "draw")
@@ -554,8 +566,8 @@ def distorted(damage, wrong):
     return r
 
 
-def mode_connectivity(wrong):
-    r = Run(wrong, 0.2, 0.2)
+def mode_connectivity(wrong, lr=0.2, decay=0.2, adam=None):
+    r = Run(wrong, lr, decay, adam=adam)
     origin = [p.detach().clone() for p in r.net.parameters()]
     for _ in range(2):
         loss = r.ce(XR, YR)
@@ -625,6 +637,11 @@ def certified(clip, lam, wrong):
 
 
 COMMON = ["decay", "momentum", "train mode"]
+# The optimiser that these methods have of themselves. Its first step is the sign of the gradient,
+# which float32 has right but where a gradient is 1e-6 of its tensor's or less: one weight or none.
+ADAM = dict(lr=0.01, decay=0.2, adam="adam")
+ADAMW = dict(lr=0.01, decay=2, adam="adamw")
+OF_ADAM = ["decay", "sgd", "coupling", "train mode"]
 NOISY = ["decay", "c0", "gradient", "noise", "one draw", "fine-tuning"]
 # name: how, terms that show in the parameters, terms that show in the running statistics
 CASES = {
@@ -665,6 +682,12 @@ CASES = {
                         ["train mode"]),
     "mode-connectivity": (mode_connectivity, COMMON + ["path", "sign", "through theta alone",
                           "half way", "forget", "retain", "as one"], ["train mode"]),
+    "bad-teacher-adam": (lambda w: bad_teacher(w, **ADAM), OF_ADAM + ["incompetent"], ["train mode"]),
+    "lotus-adamw": (lambda w: lotus(w, **ADAMW), OF_ADAM + ["noise"], ["train mode"]),
+    "unsir-adam": (lambda w: unsir(w, **ADAM), OF_ADAM + ["new optimiser"], ["train mode"]),
+    "weight-distance-adam": (lambda w: weight_distance(w, **ADAM), OF_ADAM + ["distance"], ["train mode"]),
+    "weight-distortion-adam": (lambda w: distorted("noise", w, **ADAM), ["sgd", "coupling", "train mode"], ["train mode"]),
+    "mode-connectivity-adam": (lambda w: mode_connectivity(w, **ADAM), OF_ADAM + ["path"], ["train mode"]),
     "certified": (lambda w: certified(0, 0, w), NOISY + ["c1"], ["estimate"]),
     "certified-lambda": (lambda w: certified(0, 0.5, w), NOISY + ["c1", "lambda"], ["estimate"]),
     "certified-model": (lambda w: certified(1, 0.5, w), NOISY + ["c2", "lambda", "order"],
@@ -690,9 +713,11 @@ def make(outdir, cases=None):
     torch.set_num_threads(1)
     weak = []
     for name, (how, *terms) in (CASES if cases is None else cases).items():
-        right = how(None).moved()
+        run = how(None)
+        right = run.moved()
         np.savez(os.path.join(folder, f"{name}.npz"),
-                 **{key: lib.short(key, a) for key, a in zip(("params", "buffers"), right)})
+                 **{key: lib.short(key, a) for key, a in zip(("params", "buffers"), right)},
+                 **({"report": run.report} if getattr(run, "report", None) else {}))
         for key, names, i in zip(("params", "buffers"), terms, (0, 1)):
             off = {w: relative(how(w).moved()[i], right[i]) for w in names}
             print(f"  {name}, {key}: " + ", ".join(f"{w} {d:.3f}" for w, d in off.items()))
