@@ -1,8 +1,10 @@
 /* pickletensor.c - what PyTorch makes of a tensor in a pickle: calls, storages, bounds. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "nn/picklenames.h"
+#include "nn/tensors.h"
 #include "nn/unpickler.h"
 
 /* ---- what PyTorch makes of a tensor ---- */
@@ -47,6 +49,26 @@ int obi_un_persistent(struct ob_unpickler *u)
     return obi_un_push_new(u, made);
 }
 
+/* PyTorch's set_tensor_metadata turns the sign of what is marked 'neg': other values than those of
+ * the storage. The argument is newer than most files, and empty where it stands. */
+static int check_metadata(struct ob_unpickler *u, const struct ob_pickle_value *args)
+{
+    const struct ob_pickle_value *a[7], *key;
+    char what[112], label[64], name[64] = "";
+
+    if (arguments(u->k, args, a, 7) != 7 || a[6]->kind == OB_PICKLE_NONE ||
+        (a[6]->kind == OB_PICKLE_DICT && !a[6]->n))
+        return OB_OK;
+    if (a[6]->kind == OB_PICKLE_DICT) {
+        key = &u->k->value[u->k->item[a[6]->first].key];
+        if (key->kind == OB_PICKLE_TEXT)
+            memcpy(name, key->as.text, key->n < 63 ? key->n : 63);
+    }
+    obi_tensor_label(label, name);
+    snprintf(what, sizeof(what), "a tensor with metadata ('%s')", label);
+    return obi_un_refuse(u, what);
+}
+
 static int rebuild_tensor(struct ob_unpickler *u, const struct ob_pickle_value *args)
 {
     struct ob_pickle_value v = { .kind = OB_PICKLE_TENSOR, .first = args->first, .n = args->n };
@@ -55,6 +77,7 @@ static int rebuild_tensor(struct ob_unpickler *u, const struct ob_pickle_value *
 
     if (why)
         return obi_un_bad(u, why);
+    OB_TRY(check_metadata(u, args));
     u->depth -= 2;
     return obi_un_push_new(u, v);
 }

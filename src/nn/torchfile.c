@@ -113,15 +113,22 @@ static int check_kind(const struct archive *a, struct ob_err *err)
 
 /* ---- the state dict in it ---- */
 
-static const struct ob_pickle_value *lookup(const struct ob_pickle *k,
-                                            const struct ob_pickle_value *dict, const char *name)
+/* NULL where nothing stands under `name`. In Python the last of two would count. */
+static int lookup(const struct ob_pickle_value **out, const struct archive *a,
+                  const struct ob_pickle_value *dict, const char *name, struct ob_err *err)
 {
+    const struct ob_pickle *k = &a->k;
     uint32_t at = dict->first;
 
-    for (uint32_t i = 0; i < dict->n; i++, at = k->item[at].next)
-        if (obi_pickle_is(&k->value[k->item[at].key], name))
-            return &k->value[k->item[at].value];
-    return NULL;
+    *out = NULL;
+    for (uint32_t i = 0; i < dict->n; i++, at = k->item[at].next) {
+        if (!obi_pickle_is(&k->value[k->item[at].key], name))
+            continue;
+        if (*out)
+            return ob_fail(err, OB_EFORMAT, "'%s': '%s' stands there twice", a->t->file.path, name);
+        *out = &k->value[k->item[at].value];
+    }
+    return OB_OK;
 }
 
 static int choose(const struct archive *a, const struct ob_pickle_value **out, struct ob_err *err)
@@ -134,8 +141,9 @@ static int choose(const struct archive *a, const struct ob_pickle_value **out, s
     if (root->kind != OB_PICKLE_DICT)
         return ob_fail(err, OB_EFORMAT, "'%s' holds no state dict (a dict of tensors)", path);
     for (size_t i = 0; i < sizeof(under) / sizeof(under[0]); i++) {
-        const struct ob_pickle_value *v = lookup(&a->k, root, under[i]);
+        const struct ob_pickle_value *v;
 
+        OB_TRY(lookup(&v, a, root, under[i], err));
         if (!v || v->kind != OB_PICKLE_DICT)
             continue;
         if (found)

@@ -364,6 +364,65 @@ static void one_change(void **state)
     }
 }
 
+/* The seventh argument of a tensor, {'neg': True}, has PyTorch turn its signs. */
+static void metadata(void **state)
+{
+    static const struct {
+        const char *pickle;
+        size_t n;
+        const char *word;
+    } last[] = {
+        { "N", 1, "are not those of a known architecture" },
+        { "}", 1, "are not those of a known architecture" },
+        { "}X\3\0\0\0neg\x88s", 11, "a tensor with metadata ('neg'): refused" },
+        { "}X\4\0\0\0conj\x88s", 12, "a tensor with metadata ('conj'): refused" },
+        { "}K\1\x88s", 5, "a tensor with metadata ('')" },
+        { "]", 1, "a tensor with metadata ('')" },
+        { "\x88", 1, "a tensor with metadata ('')" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(last) / sizeof(last[0]); i++) {
+        struct bytes b = pickle_state(&(struct claim)HONEST);
+
+        b.n -= 4; /* "tRu." */
+        add(&b, last[i].pickle, last[i].n);
+        add_text(&b, "tRu.");
+        refuse_pickle(last[i].word, b.p, b.n, last[i].word);
+        free(b.p);
+    }
+}
+
+/* What a program keeps its state dict under, twice: in Python the last one counts. */
+static void wrapped_twice(void **state)
+{
+    static const char *const under[] = { "state_dict", "model", "net", "model_state_dict" };
+
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        struct bytes b = { 0 };
+        const char *name = under[i / 2];
+        char word[80];
+
+        add_text(&b, "\x80\x02}(");
+        for (int k = 0; k < 2; k++) {
+            pickle_text(&b, name);
+            if (i % 2 && !k) { /* None, then a state dict */
+                add_text(&b, "N");
+                continue;
+            }
+            add_text(&b, "}");
+            pickle_text(&b, "fc1.weight");
+            pickle_tensor(&b, &(struct claim)HONEST);
+            add_text(&b, "s");
+        }
+        add_text(&b, "u.");
+        snprintf(word, sizeof(word), "m.pt': '%s' stands there twice", name);
+        refuse_pickle(name, b.p, b.n, word);
+        free(b.p);
+    }
+}
+
 static void names(void **state)
 {
     struct bytes b = { 0 };
@@ -593,6 +652,7 @@ int main(void)
         cmocka_unit_test(damaged),    cmocka_unit_test(deep),
         cmocka_unit_test(many),       cmocka_unit_test(claims),
         cmocka_unit_test(one_change), cmocka_unit_test(names),
+        cmocka_unit_test(metadata),   cmocka_unit_test(wrapped_twice),
         cmocka_unit_test(archives),   cmocka_unit_test(bombs),
         cmocka_unit_test(newer),      cmocka_unit_test(cut),
         cmocka_unit_test(flipped),    cmocka_unit_test(flipped_pickle),
