@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/room.h"
 #include "nn/modelfile.h"
 
 #define DEFAULT_MEAN 0.5f
@@ -31,6 +32,19 @@ static int set_derived(struct ob_model *m, struct ob_err *err)
     return set(m, "oubli_format", OB_STR(OB_MODEL_FORMAT), err);
 }
 
+/* Before the first byte: a network that is too wide by a factor is a slip of the pen. */
+static int check_room(const struct ob_ctx *ctx, const struct ob_net *net, struct ob_err *err)
+{
+    size_t bytes;
+    char what[160];
+
+    if (!ob_add(&bytes, net->n_params, net->n_buffers) || !ob_mul(&bytes, bytes, sizeof(float)))
+        bytes = SIZE_MAX;
+    snprintf(what, sizeof(what), "'%.128s'", net->arch);
+    return ob_room_check(ctx, bytes, what, "its weights alone",
+                         "a narrower network needs less; OB_MEMORY=off tries it all the same", err);
+}
+
 int obi_model_of_net(struct ob_model **out, struct ob_ctx *ctx, struct ob_net *net,
                      struct ob_err *err)
 {
@@ -38,7 +52,9 @@ int obi_model_of_net(struct ob_model **out, struct ob_ctx *ctx, struct ob_net *n
     int rc;
 
     *out = NULL;
-    rc = ob_alloc(m, 1, err);
+    rc = check_room(ctx, net, err);
+    if (!rc)
+        rc = ob_alloc(m, 1, err);
     if (rc) {
         ob_net_free(net);
         return rc;

@@ -365,7 +365,7 @@ static int load(struct ob_model **out, struct ob_ctx *ctx, const char *path,
     int rc;
 
     *out = NULL;
-    OB_GO(obi_tensors_read(&s.t, path, foreign, err));
+    OB_GO(obi_tensors_read(&s.t, ctx, path, foreign, err));
     OB_GO(check_format(&s.t, err));
     OB_GO(obi_infer_net(&net, &s.t, s.o, err));
     rc = check_tensors(net, &s, err);

@@ -9,7 +9,7 @@
 /* Version of the meaning of names and metadata. A file that says more is OB_EVERSION. */
 #define OB_MODEL_FORMAT 1
 
-/* Zeroed weights. Takes `net` over, also on failure. */
+/* Zeroed weights. Takes `net` over, also on failure. OB_ENOMEM: there is no room for them. */
 int obi_model_of_net(struct ob_model **out, struct ob_ctx *ctx, struct ob_net *net,
                      struct ob_err *err);
 /* The bytes of a view: float or int64. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/room.h"
 #include "nn/torchfile.h"
 
 /* ---- one entry of the header ---- */
@@ -195,13 +196,24 @@ static void set_places(struct ob_tensors *t, const unsigned char *data)
     }
 }
 
-int obi_tensors_read(struct ob_tensors *out, const char *path, bool foreign, struct ob_err *err)
+static int check_room(const struct ob_ctx *ctx, const char *path, struct ob_err *err)
+{
+    char what[240];
+
+    snprintf(what, sizeof(what), "reading '%.200s'", path);
+    return ob_room_check(ctx, ob_file_size(path), what, NULL, "OB_MEMORY=off tries it all the same",
+                         err);
+}
+
+int obi_tensors_read(struct ob_tensors *out, const struct ob_ctx *ctx, const char *path,
+                     bool foreign, struct ob_err *err)
 {
     struct ob_reader r;
     const unsigned char *header;
     uint64_t n;
 
     *out = (struct ob_tensors){ 0 };
+    OB_TRY(check_room(ctx, path, err));
     OB_TRY(ob_file_read(&out->file, path, OB_TENSORS_FILE, false, err));
     if (foreign && obi_torch_is_zip(&out->file))
         return obi_torch_read(out, err);

@@ -11,6 +11,7 @@
 #ifndef OB_NN_TENSORS_H
 #define OB_NN_TENSORS_H
 
+#include "base/ctx.h"
 #include "base/zip.h"
 
 #define OB_TENSOR_RANK 4
@@ -41,8 +42,9 @@ struct ob_tensors {
 };
 
 /* A safetensors file, or with `foreign` what PyTorch saved. OB_EFORMAT names the file, and the
- * tensor where there is one. Release in every case. */
-int obi_tensors_read(struct ob_tensors *out, const char *path, bool foreign, struct ob_err *err);
+ * tensor where there is one; OB_ENOMEM where the file is larger than the room there is. Release in every case. */
+int obi_tensors_read(struct ob_tensors *out, const struct ob_ctx *ctx, const char *path,
+                     bool foreign, struct ob_err *err);
 void obi_tensors_release(struct ob_tensors *t);
 struct ob_tensor *obi_tensors_find(const struct ob_tensors *t, const char *name); /* or NULL */
 const char *obi_tensors_meta(const struct ob_tensors *t, const char *key);        /* or NULL */

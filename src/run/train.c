@@ -99,6 +99,21 @@ static int together(const struct training *t, int batch)
     return sub && sub < batch ? sub : batch;
 }
 
+static bool resumes(const struct training *t)
+{
+    return t->opts->checkpoint && t->opts->resume && ob_file_exists(t->opts->checkpoint);
+}
+
+/* A checkpoint is in memory as a whole while it is read; activations and gradients, which come after
+ * it, can take its place. */
+static void add_checkpoint(struct ob_memory *need, const struct training *t)
+{
+    size_t file = resumes(t) ? ob_file_size(t->opts->checkpoint) : 0;
+    size_t after = need->activations + t->model->net->n_params * sizeof(float);
+
+    need->rest += file > after ? file - after : 0;
+}
+
 /* Before anything is taken. */
 static int check_room(struct training *t, const struct ob_ids *use, int batch, struct ob_err *err)
 {
@@ -113,6 +128,7 @@ static int check_room(struct training *t, const struct ob_ids *use, int batch, s
     ob_memory_add_batch(&need, net, batch, 1);
     if (t->opts->events)
         need.rest += use->n * OB_EVENT_BYTES;
+    add_checkpoint(&need, t);
     return ob_memory_check(&need, t->ctx, batch, "training", err);
 }
 
@@ -124,25 +140,19 @@ static void copy_optim(struct ob_optim *to, const struct ob_optim *from)
     to->n_steps = from->n_steps;
 }
 
-static int prepare(struct training *t, const struct ob_data *d, const struct ob_ids *use,
-                   struct ob_err *err)
+/* What the training has of its own between two batches, as a checkpoint keeps it. */
+static int prepare_state(struct training *t, const struct ob_data *d, const struct ob_ids *use,
+                         int batch, struct ob_err *err)
 {
     const struct ob_recipe *r = t->recipe;
-    int batch = (size_t)r->batch < use->n ? r->batch : (int)use->n;
     struct ob_loader_opts lo = { .batch = batch, .shuffle = 1, .seed = t->opts->seed };
 
     OB_TRY(ob_schedule_parse(&t->schedule, r->schedule, err));
     OB_TRY(ob_augment_parse(r->augment, &lo.augment, err));
     OB_TRY(check_room(t, use, batch, err));
-    t->most_threads = t->ctx->n_threads;
     OB_TRY(ob_loader_new(&t->loader, d, t->opts->part, use, &lo, err));
-    OB_TRY(ob_exec_new(&t->exec, t->ctx, t->model->net, together(t, batch), OB_EXEC_TRAIN, err));
-    if (r->sub_batch)
-        OB_TRY(ob_divided_init(&t->divided, t->exec, t->ranks, together(t, batch), err));
     OB_TRY(ob_optim_init(&t->optim, t->ctx, r->optimizer, t->model->net->n_params, r->momentum,
                          r->weight_decay, err));
-    OB_TRY(ob_block_new(&t->grads, t->model->net->n_params, err));
-    OB_TRY(ob_block_new(&t->dlogits, (size_t)batch * (size_t)t->model->net->n_classes, err));
     if (t->opts->events)
         OB_TRY(record_events(t, d, use, err));
     t->end = r->epochs;
@@ -152,6 +162,52 @@ static int prepare(struct training *t, const struct ob_data *d, const struct ob_
         copy_optim(&t->optim, t->part->optim);
     }
     return OB_OK;
+}
+
+static int restore(struct training *t, struct ob_err *err)
+{
+    struct ob_checkpoint c = { .settings = t->settings,
+                               .model = t->model,
+                               .optim = &t->optim,
+                               .events = t->events,
+                               .cost = t->cost,
+                               .n_epochs = t->end,
+                               .n_batches = ob_loader_n_batches(t->loader) };
+
+    if (!resumes(t))
+        return OB_OK;
+    OB_TRY(ob_checkpoint_read(&c, t->opts->checkpoint, err));
+    t->epoch = c.epoch;
+    t->batch = c.batch;
+    t->n_right = c.n_right;
+    t->loss_sum = c.loss_sum;
+    ob_log(t->ctx, OB_LOG_INFO, "going on after epoch %d of %d ('%s')", c.epoch, t->recipe->epochs,
+           t->opts->checkpoint);
+    return OB_OK;
+}
+
+/* What each batch writes anew. */
+static int prepare_work(struct training *t, int batch, struct ob_err *err)
+{
+    const struct ob_net *net = t->model->net;
+
+    t->most_threads = t->ctx->n_threads;
+    OB_TRY(ob_exec_new(&t->exec, t->ctx, net, together(t, batch), OB_EXEC_TRAIN, err));
+    if (t->recipe->sub_batch)
+        OB_TRY(ob_divided_init(&t->divided, t->exec, t->ranks, together(t, batch), err));
+    OB_TRY(ob_block_new(&t->grads, net->n_params, err));
+    return ob_block_new(&t->dlogits, (size_t)batch * (size_t)net->n_classes, err);
+}
+
+/* The checkpoint is read, and let go of, before the large blocks are taken. */
+static int prepare(struct training *t, const struct ob_data *d, const struct ob_ids *use,
+                   struct ob_err *err)
+{
+    int batch = (size_t)t->recipe->batch < use->n ? t->recipe->batch : (int)use->n;
+
+    OB_TRY(prepare_state(t, d, use, batch, err));
+    OB_TRY(restore(t, err));
+    return prepare_work(t, batch, err);
 }
 
 /* Forward, loss, backward of one batch: its gradient. */
@@ -198,28 +254,6 @@ static int save(struct training *t, struct ob_err *err)
     return t->opts->checkpoint && !ob_ranks_me(t->ranks)
                ? ob_checkpoint_write(&c, t->opts->checkpoint, err)
                : OB_OK;
-}
-
-static int restore(struct training *t, struct ob_err *err)
-{
-    struct ob_checkpoint c = { .settings = t->settings,
-                               .model = t->model,
-                               .optim = &t->optim,
-                               .events = t->events,
-                               .cost = t->cost,
-                               .n_epochs = t->end,
-                               .n_batches = ob_loader_n_batches(t->loader) };
-
-    if (!t->opts->checkpoint || !t->opts->resume || !ob_file_exists(t->opts->checkpoint))
-        return OB_OK;
-    OB_TRY(ob_checkpoint_read(&c, t->opts->checkpoint, err));
-    t->epoch = c.epoch;
-    t->batch = c.batch;
-    t->n_right = c.n_right;
-    t->loss_sum = c.loss_sum;
-    ob_log(t->ctx, OB_LOG_INFO, "going on after epoch %d of %d ('%s')", c.epoch, t->recipe->epochs,
-           t->opts->checkpoint);
-    return OB_OK;
 }
 
 /* A bank's model takes the threads that others have no more use for; no byte depends on it. */
@@ -345,8 +379,7 @@ static int open_training(struct training *t, const struct ob_data *d, const stru
                        "a training with patience, or on the test file, has no "
                        "checkpoint");
     OB_TRY(settings_text(t, d, use, err));
-    OB_TRY(prepare(t, d, use, err));
-    return restore(t, err);
+    return prepare(t, d, use, err);
 }
 
 int ob_train(struct ob_cost *cost, struct ob_model *m, const struct ob_data *d,

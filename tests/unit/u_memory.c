@@ -113,6 +113,120 @@ static void training(void **state)
     end(&w);
 }
 
+/* ---- going on from a checkpoint ---- */
+
+static struct ob_train_opts of_two(const struct world *w, const char *optimizer, char path[200])
+{
+    struct ob_train_opts o = OB_TRAIN_OPTS_INIT;
+
+    ob_recipe_default(&o.recipe, w->data, w->start->net->arch);
+    o.recipe.epochs = 2;
+    o.recipe.batch = 2;
+    snprintf(o.recipe.optimizer, sizeof(o.recipe.optimizer), "%s", optimizer);
+    o.checkpoint = scratch_file(path, 200, optimizer);
+    o.resume = 1;
+    return o;
+}
+
+static void begin_two(struct world *w, const char *arch)
+{
+    *w = (struct world){ .ctx = make_ctx("cpu") };
+    must(ob_data_open(&w->data, w->ctx,
+                      "synth:longtail,train=10,test=10,classes=5,size=32,channels=3", err));
+    must(ob_model_new(&w->start, w->ctx, arch, 3, 32, 32, 5, 7, err));
+}
+
+/* The most memory of a training, its weights and data with it. */
+static size_t peak(const struct world *w, const struct ob_train_opts *o)
+{
+    FILE *f = fopen("/proc/self/clear_refs", "w");
+
+    if (!f || fputs("5", f) < 0 || fclose(f))
+        skip(); /* no Linux, or a locked one */
+    must(ob_train(NULL, w->start, w->data, NULL, ob_data_ids(w->data, OB_TRAIN), o, err));
+    return ob_peak_bytes();
+}
+
+/* A checkpoint twice the weights is read before activations and gradients are there. */
+static void resumed(void **state)
+{
+    struct ob_train_opts o;
+    char path[200];
+    size_t first, then;
+    struct world w;
+
+    (void)state;
+    begin_two(&w, "resnet18,width=0.5");
+    o = of_two(&w, "sgd", path);
+    first = peak(&w, &o);
+    assert_true(ob_file_size(path) > (size_t)20 << 20);
+    ob_model_init(w.start, 7);
+    then = peak(&w, &o);
+    if (then > first + ((size_t)4 << 20))
+        fail_msg("%zu bytes at most, %zu when resumed", first, then);
+    must(ob_train_done(&o, err));
+    end(&w);
+}
+
+/* Where activations are small, the checkpoint is what takes most. */
+static void large_checkpoint(void **state)
+{
+    struct ob_train_opts o;
+    size_t fresh, file, after;
+    char path[200];
+    struct world w;
+
+    (void)state;
+    begin_two(&w, "mlp,width=4");
+    o = of_two(&w, "adam", path);
+    must(ob_train(NULL, w.start, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err));
+    file = ob_file_size(path);
+    after = need(&w, w.start->net, 2, OB_EXEC_TRAIN) + w.start->net->n_params * sizeof(float);
+    fresh = after + 2 * w.start->net->n_params * sizeof(float);
+    ob_model_init(w.start, 7);
+    leave(w.ctx, fresh, fresh + file - after);
+    must_fail(ob_train(NULL, w.start, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err),
+              OB_ENOMEM, "training needs about ");
+    o.resume = 0;
+    must(ob_train(NULL, w.start, w.data, NULL, ob_data_ids(w.data, OB_TRAIN), &o, err));
+    must(ob_train_done(&o, err));
+    end(&w);
+}
+
+/* ---- models ---- */
+
+/* No byte of weights is drawn that there is no room for. */
+static void weights(void **state)
+{
+    struct ob_ctx *ctx = make_ctx("cpu");
+    struct ob_model *m, *again;
+    char path[200], word[240];
+    size_t before, bytes;
+
+    (void)state;
+    ctx->opts.memory = (size_t)1 << 30;
+    before = taken();
+    must_fail(ob_model_new(&m, ctx, "resnet18,width=16", 3, 32, 32, 10, 1, err), OB_ENOMEM,
+              "'resnet18,width=16' needs about 10.6 GiB of memory (its weights alone), ");
+    assert_null(m);
+    assert_true(taken() < before + (1 << 20));
+    must(ob_model_new(&m, ctx, "resnet18,width=0.5", 3, 32, 32, 10, 1, err));
+    must(ob_model_save(m, scratch_file(path, sizeof(path), "m.safetensors"), err));
+    bytes = ob_file_size(path);
+    leave(ctx, 0, bytes);
+    must_fail(ob_model_clone(&again, m, err), OB_ENOMEM, "(its weights alone)");
+    snprintf(word, sizeof(word), "reading '%s' needs about ", path);
+    must_fail(ob_model_load(&again, ctx, path, NULL, err), OB_ENOMEM, word);
+    must_fail(ob_model_import(&again, ctx, path, NULL, err), OB_ENOMEM, word);
+    leave(ctx, bytes, 2 * bytes); /* the file, but not what is read from it */
+    must_fail(ob_model_load(&again, ctx, path, NULL, err), OB_ENOMEM, "(its weights alone)");
+    leave(ctx, 2 * bytes, 3 * bytes);
+    must(ob_model_load(&again, ctx, path, NULL, err));
+    ob_model_free(again);
+    ob_model_free(m);
+    ob_ctx_free(ctx);
+}
+
 static int count_step(void *arg, size_t step, const struct ob_model *m)
 {
     (void)step;
@@ -242,6 +356,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counted_as_taken),
         cmocka_unit_test(training),
+        cmocka_unit_test(resumed),
+        cmocka_unit_test(large_checkpoint),
+        cmocka_unit_test(weights),
         cmocka_unit_test(whole_plan),
         cmocka_unit_test(prediction),
         cmocka_unit_test(data),
@@ -249,5 +366,6 @@ int main(void)
         cmocka_unit_test(packed_file),
     };
 
+    mallopt(M_MMAP_THRESHOLD, 1 << 18); /* a block that is let go of is gone at once */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
