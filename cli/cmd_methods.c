@@ -52,6 +52,33 @@ static void put_value(json_t *object, const char *key, const struct ob_option *o
         put_number(object, key, x);
 }
 
+/* "variant=correct,solver=gram|cg" -> {"variant":["correct"],"solver":["gram","cg"]} */
+static json_t *when_json(const char *when)
+{
+    json_t *object = json_object();
+    const char *at;
+    int n;
+
+    for (int k = 0; at = choice(when, k, &n), n > 0; k++) {
+        size_t n_name = strcspn(at, "=");
+        json_t *values = json_array();
+        char name[32];
+
+        snprintf(name, sizeof(name), "%.*s", (int)n_name, at);
+        for (size_t i = n_name + 1; i < (size_t)n; i += strcspn(at + i, "|,") + 1)
+            json_array_append_new(values, json_stringn(at + i, strcspn(at + i, "|,")));
+        json_object_set_new(object, name, values);
+    }
+    return object;
+}
+
+/* What the model says where nothing is given: its recipe, its seed. */
+static void put_default_of_model(json_t *j)
+{
+    json_object_set_new(j, "default", json_null());
+    put_text(j, "default_from", "model");
+}
+
 /* All that a form needs to ask for it and to check the answer. `common`: every iterative method has
  * it. */
 static json_t *setting_json(const struct ob_option *o, int common)
@@ -60,21 +87,43 @@ static json_t *setting_json(const struct ob_option *o, int common)
 
     put_text(j, "name", o->name);
     put_text(j, "type", type_name(o));
-    if (o->type == OB_OPT_CHOICE) {
+    if (isnan(o->def)) {
+        put_default_of_model(j);
+    } else if (o->type == OB_OPT_CHOICE) {
         int n;
         const char *p = choice(o->choices, (int)o->def, &n);
 
         json_object_set_new(j, "default", json_stringn(p, (size_t)n));
+    } else if (o->type != OB_OPT_TEXT) {
+        put_value(j, "default", o, o->def);
+    }
+    if (o->type == OB_OPT_CHOICE) {
         json_object_set_new(j, "choices", words(o->choices));
-    } else if (o->type == OB_OPT_INT || o->type == OB_OPT_FLOAT) {
-        put_value(j, "default", o, o->def); /* absent: as the model was trained */
+    } else if (o->type != OB_OPT_TEXT) {
         put_value(j, "min", o, o->min);
         put_value(j, "max", o, o->max);
     }
+    put_text(j, "format", o->format);
+    if (o->when)
+        json_object_set_new(j, "when", when_json(o->when));
     put_text(j, "help", o->help);
     put_text(j, "range", o->range);
     json_object_set_new(j, "common", json_boolean(common));
     return j;
+}
+
+/* The lines of a text, each an element. */
+static json_t *lines(const char *text)
+{
+    json_t *array = json_array();
+
+    while (text && *text) {
+        size_t n = strcspn(text, "\n");
+
+        json_array_append_new(array, json_stringn(text, n));
+        text += n + (text[n] == '\n');
+    }
+    return array;
 }
 
 static json_t *method_json(const struct ob_method *m)
@@ -94,6 +143,8 @@ static json_t *method_json(const struct ob_method *m)
     for (size_t k = 0; k < i.n_options; k++)
         json_array_append_new(settings, setting_json(ob_method_option(m, k), k >= i.n_own));
     json_object_set_new(j, "settings", settings);
+    json_object_set_new(j, "constraints", lines(i.constraints));
+    put_text(j, "set_elsewhere", i.elsewhere);
     return j;
 }
 
@@ -125,10 +176,8 @@ static int list_methods(struct cmd *c)
 
 static void range_text(char *text, size_t room, const struct ob_option *o)
 {
-    if (o->type == OB_OPT_CHOICE)
-        snprintf(text, room, "%s", o->choices);
-    else if (o->type != OB_OPT_INT && o->type != OB_OPT_FLOAT)
-        text[0] = 0;
+    if (o->type == OB_OPT_CHOICE || o->type == OB_OPT_TEXT)
+        snprintf(text, room, "%s", o->choices ? o->choices : o->format ? o->format : "");
     else if (isfinite(o->max) && o->max < 1e9)
         snprintf(text, room, "%g to %g", o->min, o->max);
     else
@@ -140,11 +189,29 @@ static const char *default_text(struct cmd *c, const struct ob_option *o)
     int letters;
     const char *p;
 
+    if (isnan(o->def))
+        return "the model's";
     if (o->type == OB_OPT_CHOICE) {
         p = choice(o->choices, (int)o->def, &letters);
         return cmd_textf(c, "%.*s", letters, p);
     }
-    return isnan(o->def) ? "-" : cmd_textf(c, "%g", o->def);
+    return o->type == OB_OPT_TEXT ? "-" : cmd_textf(c, "%g", o->def);
+}
+
+/* "a=b|c,d=e" as "a=b or c and d=e". */
+static const char *when_text(char *text, size_t room, const char *when)
+{
+    size_t n = 0;
+
+    for (const char *p = when; *p && n < room; p++) {
+        const char letter[] = { *p, 0 };
+
+        n += (size_t)snprintf(text + n, room - n, "%s",
+                              *p == '|'   ? " or "
+                              : *p == ',' ? " and "
+                                          : letter);
+    }
+    return text;
 }
 
 static void print_settings(struct cmd *c, const struct ob_method *m, size_t n)
@@ -158,14 +225,17 @@ static void print_settings(struct cmd *c, const struct ob_method *m, size_t n)
     table_cell(t, "what");
     for (size_t k = 0; k < n; k++) {
         const struct ob_option *o = ob_method_option(m, k);
-        char range[128];
+        char range[128], when[128];
 
         range_text(range, sizeof(range), o);
         table_cell(t, "  %s", o->name);
         table_cell(t, "%s", default_text(c, o));
         table_cell(t, "%s", range);
         table_cell(t, "%s", o->range ? o->range : "");
-        table_cell(t, "%s", o->help);
+        if (o->when)
+            table_cell(t, "%s; only with %s", o->help, when_text(when, sizeof(when), o->when));
+        else
+            table_cell(t, "%s", o->help);
     }
     table_print(t, stdout);
 }
@@ -209,6 +279,12 @@ static int explain(struct cmd *c, const char *name)
     if (i.n_options) {
         printf("\nSettings (--set NAME=VALUE, or %s:NAME=VALUE in --methods):\n", i.name);
         print_settings(c, m, i.n_options);
+    }
+    if (i.elsewhere)
+        printf("\nSet elsewhere: %s\n", i.elsewhere);
+    if (i.constraints) {
+        printf("\nLimits across settings:\n");
+        print_indented(i.constraints);
     }
     if (i.differs && i.differs[0]) {
         printf("\nWhere paper and code differ:\n");

@@ -592,13 +592,20 @@ struct ob_option {
     double def, min, max; /* of OB_OPT_CHOICE: def is an index into choices. NaN: the model says */
     const char *choices;  /* "paper,released"; of OB_OPT_TEXT: NULL */
     const char *range;    /* the range of the paper, for the help; may be NULL */
+    const char *format;   /* of OB_OPT_TEXT: what it looks like; else NULL */
+    /* "variant=correct,solver=gram|cg": it counts only while each of these choices is one of those; NULL:
+     * always. */
+    const char *when;
 };
 
 struct ob_method;
 struct ob_method_info {
     const char *name, *title, *cite, *formula, *differs; /* differs: where paper and code differ */
     const char *limits;                                  /* what it cannot do; may be NULL */
-    char needs[96];   /* of "retain", "forget", "validation", "teacher", "whole classes", ... */
+    const char *constraints; /* limits across settings, one a line; may be NULL */
+    const char *elsewhere;   /* what is set by another command, and how; may be NULL */
+    /* "retain, forget, validation (unless aim=zero)": what it reads or asks for, in brackets when alone */
+    char needs[160];
     int exact;        /* the result is that of a training without the forget set */
     int secret_seed;  /* its promise holds only for a seed that nobody else knows */
     size_t n_options; /* own settings and those of every iterative method */

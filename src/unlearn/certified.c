@@ -52,9 +52,9 @@ static const struct ob_option options[] = {
     FLOAT(c0, "norm that the weights are clipped to at first", .name = "c0", .def = 0.001,
           .min = 1e-12, .max = 1e6, .range = "0.01 to 30"),
     FLOAT(c1, "norm that gradients are clipped to", .name = "c1", .def = 0.001, .min = 1e-12,
-          .max = 1e6),
+          .max = 1e6, .when = "clip=gradient|both"),
     FLOAT(c2, "norm that the weights are clipped to in each step", .name = "c2", .def = 0.001,
-          .min = 1e-12, .max = 1e6),
+          .min = 1e-12, .max = 1e6, .when = "clip=model|both"),
     FLOAT(lambda, "pull of the noisy steps towards 0", .name = "lambda", .max = 1e6),
     FLOAT(noise_lr, "learning rate of the noisy steps", .name = "noise-lr", .def = 0.1,
           .min = 1e-12, .max = 1e6),
@@ -281,6 +281,10 @@ const struct ob_method ob_method_certified = {
         "out of a deep network: most of the accuracy comes from the last phase.",
     .limits = "It does not say how close the result is to retraining, and knows only what its "
               "notes list.",
+    .constraints = "noise-lr times lambda is below 1\n"
+                   "c0 is at most c2 with clip=both\n"
+                   "steps=0 with clip=gradient: c0, c1, noise-lr and lambda ask for 10000000 noisy "
+                   "steps at most",
     .needs = OB_NEED_RETAIN | OB_ONE_SHOT | OB_SECRET_SEED,
     .state_size = sizeof(struct certified),
     .options = options,

@@ -56,6 +56,7 @@ const struct ob_method ob_method_cf_k = {
         "epochs 10, 15 and 20.\n"
         "Neither of the latter two has momentum or weight decay.",
     .needs = OB_NEED_RETAIN | OB_NEED_MASK,
+    .needs_if = "convolutions (unit=stage or include-fc=no)",
     .state_size = sizeof(struct cf_k),
     .options = options,
     .common = common,

@@ -114,6 +114,7 @@ const struct ob_method ob_method_eu_k = {
         "layers perhaps leave batch-norm as it is.\n"
         "DeepUnlearn's tenfold number of epochs is a setting that no code of theirs reads.",
     .needs = OB_NEED_RETAIN | OB_NEED_MASK | OB_ONE_SHOT,
+    .needs_if = "convolutions (unit=stage or include-fc=no), the training's seed (reinit=initial)",
     .state_size = sizeof(struct eu_k),
     .options = options,
     .common = common,

@@ -37,7 +37,8 @@ static const struct ob_option options[] = {
       .offset = offsetof(struct fisher, variant),
       .choices = "sample,batch,label" },
     { .name = "batch",
-      .help = "examples of a batch, with variant=batch",
+      .help = "examples of a batch",
+      .when = "variant=batch",
       .type = OB_OPT_INT,
       .offset = offsetof(struct fisher, batch),
       .def = 32,
@@ -50,8 +51,8 @@ static const struct ob_option options[] = {
       .offset = offsetof(struct fisher, samples),
       .max = 1e9 },
     { .name = "head",
-      .help = "factor on the variance of weights whose first dimension is the classes; not with "
-              "variant=label",
+      .help = "factor on the variance of weights whose first dimension is the classes",
+      .when = "variant=sample|batch",
       .type = OB_OPT_FLOAT,
       .offset = offsetof(struct fisher, head),
       .def = 10,
@@ -59,8 +60,8 @@ static const struct ob_option options[] = {
       .range = "1, 10" },
     { .name = "class-row",
       .help = "reset: the forgotten class's row, where the first dimension is the classes, is "
-              "drawn around 0; not with "
-              "variant=label",
+              "drawn around 0",
+      .when = "variant=sample|batch",
       .type = OB_OPT_CHOICE,
       .offset = offsetof(struct fisher, class_row),
       .choices = "keep,reset" },
@@ -284,6 +285,7 @@ const struct ob_method ob_method_fisher = {
         "is the last bias of ten classes. Their default alpha of 0.2 destroys the model. One\n"
         "gradient per example and class; with samples=N of N examples only.",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_ONE_SHOT,
+    .needs_if = "a forget set of one class (class-row=reset)",
     .state_size = sizeof(struct fisher),
     .options = options,
     .batch = batch,

@@ -67,7 +67,8 @@ struct ob_importance {
       .offset = offsetof(owner, field) + offsetof(struct ob_importance, unit),                     \
       .choices = "sample,batch" },                                                                 \
         { .name = "batch",                                                                         \
-          .help = "examples of a batch, with importance=batch",                                    \
+          .help = "examples of a batch",                                                           \
+          .when = "importance=batch",                                                              \
           .type = OB_OPT_INT,                                                                      \
           .offset = offsetof(owner, field) + offsetof(struct ob_importance, batch),                \
           .def = 128,                                                                              \

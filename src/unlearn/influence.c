@@ -31,10 +31,10 @@ struct influence {
     double alpha, tau, tolerance;
 };
 
-#define CHOICE(field, text, list, word)                                                            \
+#define CHOICE(field, text, list, word, condition)                                                 \
     {                                                                                              \
         .name = word, .help = text, .type = OB_OPT_CHOICE,                                         \
-        .offset = offsetof(struct influence, field), .choices = list                               \
+        .offset = offsetof(struct influence, field), .choices = list, .when = condition            \
     }
 static const struct ob_option options[] = {
     { .name = "alpha",
@@ -45,7 +45,7 @@ static const struct ob_option options[] = {
       .max = 1e6,
       .range = "1 to 100" },
     CHOICE(variant, "the inverse Fisher matrix, or what the released code computes",
-           "correct,released", "variant"),
+           "correct,released", "variant", NULL),
     { .name = "samples",
       .help = "N, single retain examples (released: its constant is two less)",
       .type = OB_OPT_INT,
@@ -54,13 +54,14 @@ static const struct ob_option options[] = {
       .min = 3,
       .max = 20000,
       .range = "1002" },
-    CHOICE(order, "which: those of the smallest numbers, or any", "first,random", "order"),
-    CHOICE(solver, "correct: all products of gradients, or conjugate gradients", "gram,cg",
-           "solver"),
-    CHOICE(step, "correct: lambda F^-1 v, which tends to v as tau grows, or F^-1 v",
-           "normalised,raw", "step"),
+    CHOICE(order, "which: those of the smallest numbers, or any", "first,random", "order", NULL),
+    CHOICE(solver, "all products of gradients, or conjugate gradients", "gram,cg", "solver",
+           "variant=correct"),
+    CHOICE(step, "lambda F^-1 v, which tends to v as tau grows, or F^-1 v", "normalised,raw",
+           "step", "variant=correct"),
     { .name = "tau",
-      .help = "correct: damping, as a share of the mean eigenvalue",
+      .help = "damping, as a share of the mean eigenvalue",
+      .when = "variant=correct",
       .type = OB_OPT_FLOAT,
       .offset = offsetof(struct influence, tau),
       .def = 1,
@@ -68,20 +69,23 @@ static const struct ob_option options[] = {
       .max = 1e9,
       .range = "0.1, 1, 10" },
     { .name = "block",
-      .help = "solver=gram: gradients held at a time, twice; fewer cost time",
+      .help = "gradients held at a time, twice; fewer cost time",
+      .when = "variant=correct,solver=gram",
       .type = OB_OPT_INT,
       .offset = offsetof(struct influence, block),
       .def = 32,
       .min = 1,
       .max = 20000 },
     { .name = "tolerance",
-      .help = "solver=cg: |F x - v| / |v| to stop at",
+      .help = "|F x - v| / |v| to stop at",
+      .when = "variant=correct,solver=cg",
       .type = OB_OPT_FLOAT,
       .offset = offsetof(struct influence, tolerance),
       .def = 1e-6,
       .max = 1 },
     { .name = "iterations",
-      .help = "solver=cg: at most so many",
+      .help = "at most so many",
+      .when = "variant=correct,solver=cg",
       .type = OB_OPT_INT,
       .offset = offsetof(struct influence, iterations),
       .def = 200,

@@ -73,7 +73,8 @@ enum ob_common_schedule { OB_CONSTANT, OB_LINEAR, OB_COSINE, OB_COSINE_EPOCH };
           .type = OB_OPT_FLOAT,                                                                    \
           .offset = offsetof(struct ob_common, momentum),                                          \
           .def = def_momentum,                                                                     \
-          .max = 0.999999 },                                                                       \
+          .max = 0.999999,                                                                         \
+          .when = "optimizer=sgd" },                                                               \
         { .name = "weight-decay",                                                                  \
           .help = "pull of all weights towards 0",                                                 \
           .type = OB_OPT_FLOAT,                                                                    \

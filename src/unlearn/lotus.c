@@ -215,6 +215,7 @@ const struct ob_method ob_method_lotus = {
         "flips (here no changes). For whole classes it aims at 0, as aim=auto does. Its\n"
         "alpha is 1 unless given; its scripts give 2, and 8 for ResNet-18 on CIFAR-10.",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_NEED_TEACHER,
+    .needs_if = "validation (unless aim=zero or whole classes are forgotten with aim=auto)",
     .state_size = sizeof(struct lotus),
     .options = options,
     .common = common,

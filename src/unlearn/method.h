@@ -34,11 +34,16 @@ struct ob_memory; /* see run/memory.h */
 struct ob_method {
     const char *name; /* in files and on the command line; never changes */
     const char *title, *cite;
-    const char *formula; /* plain text, a few lines */
-    const char *differs; /* where paper and released code differ, and what we do; may be NULL */
-    const char *limits;  /* what it cannot do, in a sentence or two; may be NULL */
-    unsigned needs;      /* enum ob_need */
-    size_t state_size;   /* zeroed, then filled from `options` */
+    const char *formula;     /* plain text, a few lines */
+    const char *differs;     /* where paper and released code differ, and what we do; may be NULL */
+    const char *limits;      /* what it cannot do, in a sentence or two; may be NULL */
+    const char *constraints; /* limits across settings, one a line; may be NULL */
+    const char *elsewhere;   /* what another command sets, and how; may be NULL */
+    unsigned needs;          /* enum ob_need */
+    /* More needs, each with its condition, "validation (unless aim=zero), ...", no other comma in them; may
+     * be NULL. */
+    const char *needs_if;
+    size_t state_size;               /* zeroed, then filled from `options` */
     const struct ob_option *options; /* own settings, ends with { 0 }; NULL: none */
     /* OB_COMMON() of job.h: the settings that every iterative method has, with this one's
      * defaults. NULL: the method has no epochs; epoch() runs once, without loaders or optimiser. */

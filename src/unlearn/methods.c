@@ -77,7 +77,7 @@ const char *ob_method_nearest(const char *name)
 }
 
 /* The mask and other models are the method's own affair. */
-static void needs_text(char *out, size_t room, unsigned needs)
+static void needs_text(char *out, size_t room, const struct ob_method *m)
 {
     static const struct {
         unsigned bit;
@@ -90,8 +90,10 @@ static void needs_text(char *out, size_t room, unsigned needs)
 
     out[0] = 0;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        if (needs & words[i].bit)
+        if (m->needs & words[i].bit)
             n += (size_t)snprintf(out + n, room - n, "%s%s", n ? ", " : "", words[i].word);
+    if (m->needs_if)
+        snprintf(out + n, room - n, "%s%s", n ? ", " : "", m->needs_if);
 }
 
 static size_t n_rows(const struct ob_option *o)
@@ -111,11 +113,13 @@ void ob_method_info(const struct ob_method *m, struct ob_method_info *out)
                                     .formula = m->formula,
                                     .differs = m->differs,
                                     .limits = m->limits,
+                                    .constraints = m->constraints,
+                                    .elsewhere = m->elsewhere,
                                     .exact = (m->needs & OB_FROM_SCRATCH) != 0,
                                     .secret_seed = (m->needs & OB_SECRET_SEED) != 0,
                                     .n_own = n_rows(m->options),
                                     .n_options = n_rows(m->options) + n_rows(m->common) };
-    needs_text(out->needs, sizeof(out->needs), m->needs);
+    needs_text(out->needs, sizeof(out->needs), m);
 }
 
 const struct ob_option *ob_method_option(const struct ob_method *m, size_t i)

@@ -81,6 +81,7 @@ const struct ob_method ob_method_not = {
                "sign turns in\n"
                "eval mode too. The forget set is not read.",
     .needs = OB_NEED_RETAIN | OB_ONE_SHOT,
+    .needs_if = "batch-norm after the first layer (bn-mean=negate)",
     .state_size = sizeof(struct not ),
     .options = options,
     .common = common,

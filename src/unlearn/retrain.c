@@ -15,9 +15,13 @@
 
 struct retrain {
     int epochs, batch;
+    int augment, optimizer; /* numbers in the lists below; -1: the model's */
     double lr, momentum, weight_decay;
-    char schedule[OB_TEXT_ROOM], augment[OB_TEXT_ROOM], optimizer[OB_TEXT_ROOM], seed[OB_TEXT_ROOM];
+    char schedule[OB_TEXT_ROOM], seed[OB_TEXT_ROOM];
 };
+
+static const char *const augments[] = { "none", "crop-flip" };
+static const char *const optimizers[] = { "sgd", "adam", "adamw" };
 
 #define OPTION(field, text, kind, ...)                                                             \
     {                                                                                              \
@@ -29,12 +33,18 @@ static const struct ob_option options[] = {
     OPTION(epochs, "passes", OB_OPT_INT, .name = "epochs", .max = 100000),
     OPTION(lr, "learning rate", OB_OPT_FLOAT, .name = "lr", .min = 1e-12, .max = 1e6),
     OPTION(batch, "examples of a batch", OB_OPT_INT, .name = "batch", .min = 1, .max = 65536),
-    OPTION(momentum, "momentum of sgd", OB_OPT_FLOAT, .name = "momentum", .max = 0.999999),
+    OPTION(momentum, "momentum of sgd", OB_OPT_FLOAT, .name = "momentum", .max = 0.999999,
+           .when = "optimizer=sgd"),
     OPTION(weight_decay, "pull towards 0", OB_OPT_FLOAT, .name = "weight-decay", .max = 1000),
-    OPTION(augment, "none or crop-flip", OB_OPT_TEXT, .name = "augment"),
-    OPTION(schedule, "cosine, constant, step:60,120,x0.2", OB_OPT_TEXT, .name = "schedule"),
-    OPTION(optimizer, "sgd, adam, adamw", OB_OPT_TEXT, .name = "optimizer"),
-    OPTION(seed, "of weights and order", OB_OPT_TEXT, .name = "seed"),
+    OPTION(augment, "changes of the images", OB_OPT_CHOICE, .name = "augment",
+           .choices = "none,crop-flip"),
+    OPTION(
+        schedule, "learning rate over the epochs; step: times the factor at each of these epochs",
+        OB_OPT_TEXT, .name = "schedule", .format = "constant, linear, cosine, or step:60,120,x0.2"),
+    OPTION(optimizer, "how weights follow gradients", OB_OPT_CHOICE, .name = "optimizer",
+           .choices = "sgd,adam,adamw"),
+    OPTION(seed, "of weights and order", OB_OPT_TEXT, .name = "seed",
+           .format = "a whole number from 0"),
     { 0 }
 };
 
@@ -64,8 +74,6 @@ static void take_text(char *to, size_t room, const char *from)
 static int resolve(struct ob_recipe *r, const struct retrain *s, const struct ob_model *m,
                    struct ob_err *err)
 {
-    if (strlen(s->augment) >= sizeof(r->augment) || strlen(s->optimizer) >= sizeof(r->optimizer))
-        return ob_fail(err, OB_EINVAL, "'%s%s' is too long", s->augment, s->optimizer);
     OB_TRY(recipe_of(r, s, m, err));
     r->epochs = s->epochs < 0 ? r->epochs : s->epochs;
     r->batch = s->batch < 0 ? r->batch : s->batch;
@@ -73,8 +81,8 @@ static int resolve(struct ob_recipe *r, const struct retrain *s, const struct ob
     r->momentum = isnan(s->momentum) ? r->momentum : s->momentum;
     r->weight_decay = isnan(s->weight_decay) ? r->weight_decay : s->weight_decay;
     take_text(r->schedule, sizeof(r->schedule), s->schedule);
-    take_text(r->augment, sizeof(r->augment), s->augment);
-    take_text(r->optimizer, sizeof(r->optimizer), s->optimizer);
+    take_text(r->augment, sizeof(r->augment), s->augment < 0 ? "" : augments[s->augment]);
+    take_text(r->optimizer, sizeof(r->optimizer), s->optimizer < 0 ? "" : optimizers[s->optimizer]);
     return ob_recipe_check(r, err);
 }
 
@@ -106,6 +114,14 @@ static int batch(const void *state, const struct ob_model *m)
     return resolve(&r, state, m, NULL) ? 1 : r.batch; /* check() says what is wrong */
 }
 
+/* -1: not in the list. */
+static int number_of(const char *word, const char *const *list, int n)
+{
+    while (--n >= 0 && strcmp(list[n], word))
+        ;
+    return n;
+}
+
 /* Puts what the model says into the settings, where it is reported from. */
 static int begin(void *state, struct ob_job *job, struct ob_err *err)
 {
@@ -120,8 +136,9 @@ static int begin(void *state, struct ob_job *job, struct ob_err *err)
     s->momentum = r.momentum;
     s->weight_decay = r.weight_decay;
     snprintf(s->schedule, sizeof(s->schedule), "%s", r.schedule);
-    snprintf(s->augment, sizeof(s->augment), "%s", r.augment);
-    snprintf(s->optimizer, sizeof(s->optimizer), "%s", r.optimizer);
+    s->augment = number_of(r.augment, augments, (int)(sizeof(augments) / sizeof(augments[0])));
+    s->optimizer = number_of(r.optimizer, optimizers,
+                             (int)(sizeof(optimizers) / sizeof(optimizers[0])));
     if (!*s->seed && own)
         snprintf(s->seed, sizeof(s->seed), "%s", own);
     if (!*s->seed)
@@ -158,6 +175,7 @@ const struct ob_method ob_method_retrain = {
     .formula = "theta' = train(retain set) from fresh weights, by the model's own recipe and seed",
     .limits = "It is no cheaper than a training on the retain set.",
     .needs = OB_NEED_RETAIN | OB_FROM_SCRATCH,
+    .needs_if = "the model's recipe (unless epochs and lr are given)",
     .state_size = sizeof(struct retrain),
     .options = options,
     .check = check,

@@ -128,67 +128,6 @@ static int set_value(const struct ob_option *o, void *base, const char *value, s
     return OB_OK;
 }
 
-/* ---- the whole text ---- */
-
-static int unknown(const struct ob_method *m, const char *name, struct ob_err *err)
-{
-    const struct ob_option *o, *best = NULL;
-
-    for (size_t i = 0; (o = ob_method_option(m, i)); i++)
-        if (!best || ob_str_distance(o->name, name) < ob_str_distance(best->name, name))
-            best = o;
-    if (!best)
-        return ob_fail(err, OB_EINVAL, "'%s' has no settings, so no '%s'", m->name, name);
-    return ob_fail(err, OB_EINVAL, "'%s' has no setting '%s'; did you mean '%s'?", m->name, name,
-                   best->name);
-}
-
-static size_t find(const struct ob_method *m, const char *name)
-{
-    const struct ob_option *o;
-    size_t i = 0;
-
-    while ((o = ob_method_option(m, i)) && strcmp(o->name, name))
-        i++;
-    return i;
-}
-
-/* Whether row i is one of the common settings, not one of the method's own. */
-static bool is_common(const struct ob_method *m, const struct ob_option *o)
-{
-    for (const struct ob_option *c = m->common; c && c->name; c++)
-        if (c == o)
-            return true;
-    return false;
-}
-
-int ob_settings_parse(const struct ob_method *m, const char *text, struct ob_common *common,
-                      void *state, struct ob_err *err)
-{
-    char name[32], value[OB_TEXT_ROOM];
-    const struct ob_option *o;
-    uint64_t given = 0;
-    bool done;
-
-    for (size_t i = 0; (o = ob_method_option(m, i)); i++)
-        set_default(o, is_common(m, o) ? (void *)common : state);
-    for (;;) {
-        size_t i;
-
-        OB_TRY(ob_settings_next(&text, &done, name, value, err));
-        if (done)
-            return OB_OK;
-        i = find(m, name);
-        o = ob_method_option(m, i);
-        if (!o)
-            return unknown(m, name, err);
-        if (given >> i & 1)
-            return ob_fail(err, OB_EINVAL, "%s is given twice", name);
-        given |= (uint64_t)1 << i;
-        OB_TRY(set_value(o, is_common(m, o) ? (void *)common : state, value, err));
-    }
-}
-
 void ob_settings_number(char out[32], double x)
 {
     double back;
@@ -225,6 +164,141 @@ static void get_value(char out[OB_TEXT_ROOM], const struct ob_option *o, const v
     case OB_OPT_TEXT:
         snprintf(out, OB_TEXT_ROOM, "%s", (const char *)at);
         break;
+    }
+}
+
+/* ---- the whole text ---- */
+
+static int unknown(const struct ob_method *m, const char *name, struct ob_err *err)
+{
+    const struct ob_option *o, *best = NULL;
+
+    for (size_t i = 0; (o = ob_method_option(m, i)); i++)
+        if (!best || ob_str_distance(o->name, name) < ob_str_distance(best->name, name))
+            best = o;
+    if (!best)
+        return ob_fail(err, OB_EINVAL, "'%s' has no settings, so no '%s'", m->name, name);
+    return ob_fail(err, OB_EINVAL, "'%s' has no setting '%s'; did you mean '%s'?", m->name, name,
+                   best->name);
+}
+
+static size_t find(const struct ob_method *m, const char *name)
+{
+    const struct ob_option *o;
+    size_t i = 0;
+
+    while ((o = ob_method_option(m, i)) && strcmp(o->name, name))
+        i++;
+    return i;
+}
+
+/* Whether row i is one of the common settings, not one of the method's own. */
+static bool is_common(const struct ob_method *m, const struct ob_option *o)
+{
+    for (const struct ob_option *c = m->common; c && c->name; c++)
+        if (c == o)
+            return true;
+    return false;
+}
+
+/* ---- settings that count only with another ---- */
+
+struct values {
+    const struct ob_method *m;
+    const struct ob_common *common;
+    const void *state;
+};
+
+static const void *base_of(const struct values *v, const struct ob_option *o)
+{
+    return is_common(v->m, o) ? (const void *)v->common : v->state;
+}
+
+/* Whether `text` is one of "a|b", which ends at a comma as well. */
+static bool is_among(const char *list, const char *text)
+{
+    size_t n = strlen(text);
+
+    for (;;) {
+        size_t length = strcspn(list, "|,");
+
+        if (length == n && !memcmp(list, text, n))
+            return true;
+        if (list[length] != '|')
+            return false;
+        list += length + 1;
+    }
+}
+
+/* Whether it has a value of its own that is not the default. */
+static bool is_changed(const struct values *v, const struct ob_option *o)
+{
+    const void *at = (const char *)base_of(v, o) + o->offset;
+
+    if (isnan(o->def) || o->type == OB_OPT_TEXT)
+        return false;
+    return o->type == OB_OPT_FLOAT ? *(const double *)at != o->def
+                                   : *(const int *)at != (int)o->def;
+}
+
+/* OB_EINVAL: `o` is set, and the choices under which it counts are not. What is left to the model may be
+ * any choice. */
+static int check_counts(const struct values *v, const struct ob_option *o, struct ob_err *err)
+{
+    const char *at = o->when ? o->when : "";
+
+    while (*at && is_changed(v, o)) {
+        size_t n = strcspn(at, ","), n_name = strcspn(at, "=");
+        char name[32], value[OB_TEXT_ROOM];
+        const struct ob_option *other;
+
+        snprintf(name, sizeof(name), "%.*s", (int)n_name, at);
+        other = ob_method_option(v->m, find(v->m, name));
+        OB_ASSERT(err, other);
+        get_value(value, other, base_of(v, other));
+        if (*value && !is_among(at + n_name + 1, value))
+            return ob_fail(err, OB_EINVAL,
+                           "%s counts only with %.*s, and %s is '%s'; set that, or leave %s out",
+                           o->name, (int)n, at, name, value, o->name);
+        at += n + (at[n] == ',');
+    }
+    return OB_OK;
+}
+
+static int check_all_count(const struct values *v, uint64_t given, struct ob_err *err)
+{
+    const struct ob_option *o;
+
+    for (size_t i = 0; (o = ob_method_option(v->m, i)); i++)
+        if (given >> i & 1)
+            OB_TRY(check_counts(v, o, err));
+    return OB_OK;
+}
+
+int ob_settings_parse(const struct ob_method *m, const char *text, struct ob_common *common,
+                      void *state, struct ob_err *err)
+{
+    char name[32], value[OB_TEXT_ROOM];
+    const struct ob_option *o;
+    uint64_t given = 0;
+    bool done;
+
+    for (size_t i = 0; (o = ob_method_option(m, i)); i++)
+        set_default(o, is_common(m, o) ? (void *)common : state);
+    for (;;) {
+        size_t i;
+
+        OB_TRY(ob_settings_next(&text, &done, name, value, err));
+        if (done)
+            return check_all_count(&(struct values){ m, common, state }, given, err);
+        i = find(m, name);
+        o = ob_method_option(m, i);
+        if (!o)
+            return unknown(m, name, err);
+        if (given >> i & 1)
+            return ob_fail(err, OB_EINVAL, "%s is given twice", name);
+        given |= (uint64_t)1 << i;
+        OB_TRY(set_value(o, is_common(m, o) ? (void *)common : state, value, err));
     }
 }
 

@@ -18,7 +18,8 @@ int ob_settings_next(const char **at, bool *done, char name[32], char value[OB_T
                      struct ob_err *err);
 /* Defaults, then the text. `common` is not touched where the method has none; `state` has
  * state_size bytes. What is left to the model: -1, NaN or "". OB_EINVAL: unknown name (the nearest
- * is named), given twice, not of its type, outside its range (which is named). */
+ * is named), given twice, not of its type, outside its range (which is named), or without effect beside
+ * the others (`when`; the default may always be given). */
 int ob_settings_parse(const struct ob_method *m, const char *text, struct ob_common *common,
                       void *state, struct ob_err *err);
 /* All settings in force, in the order of the tables; equal settings give equal text. */

@@ -43,6 +43,9 @@ const struct ob_method ob_method_sisa = {
     .limits = "It needs an original in shards, and cannot be a step of a plan. Each shard learns "
               "from its own\n"
               "examples alone, and forgotten examples in every shard cost up to a whole training.",
+    .elsewhere = "shards S and slices R of each, 1 to 1000, and the recipe: 'oubli train --sisa "
+                 "S,R', which makes "
+                 "the folder",
     .needs = OB_NEED_RETAIN | OB_FROM_SCRATCH | OB_NEED_SHARDS,
     .check = check,
 };

@@ -380,6 +380,7 @@ const struct ob_method ob_method_unsir = {
         "statistics (noise-mode=train), other code in eval mode, as here. Some leaves the\n"
         "gradients of making noise in place for the first impairing step, which is an error\n"
         "and not done here. Noise is in the units of normalised images, as there.",
+    .constraints = "noise times copies times the forgotten classes is at most 1e9",
     .needs = OB_NEED_RETAIN | OB_NEED_FORGET | OB_NEED_IMAGES | OB_NEED_CLASSES,
     .state_size = sizeof(struct unsir),
     .options = options,

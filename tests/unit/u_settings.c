@@ -92,6 +92,48 @@ static void test_refused(void **state)
     refused("scrub", "temperature=0", "temperature");
 }
 
+/* What would be ignored is refused, unless it is what holds anyway. */
+static void test_without_effect(void **state)
+{
+    (void)state;
+    refused("salun", "mask-lr=0.1", "mask-lr counts only with variant=released, and variant is");
+    refused("salun", "mask-lr=0.1:variant=paper", "set that, or leave mask-lr out");
+    refused("certified", "c2=2", "clip=model|both, and clip is 'gradient'");
+    refused("certified", "clip=model:c1=2", "c1 counts only with clip=gradient|both");
+    refused("influence", "variant=released:tau=3", "tau counts only with variant=correct");
+    refused("influence", "variant=released:solver=cg:tolerance=0.1", "solver counts only with");
+    refused("influence", "tolerance=0.1", "and solver is 'gram'");
+    refused("influence", "block=7:solver=cg", "block counts only with solver=gram");
+    refused("fisher", "variant=label:class-row=reset", "variant=sample|batch, and variant is");
+    refused("ssd", "batch=64", "importance=batch");
+    refused("finetune", "momentum=0.5:optimizer=adam", "momentum counts only with optimizer=sgd");
+    refused("unsir", "momentum=0.5", "and optimizer is 'adam'");
+    must(ob_settings_check(ob_method_find("salun"), "mask-lr=0.010:variant=paper", NULL, err));
+    must(ob_settings_check(ob_method_find("salun"), "mask-lr=0.1:variant=released", NULL, err));
+    must(ob_settings_check(ob_method_find("certified"), "c2=2:c1=1:clip=both", NULL, err));
+    must(ob_settings_check(ob_method_find("influence"), "block=7", NULL, err));
+    must(ob_settings_check(ob_method_find("fisher"), "variant=batch:head=1:batch=9", NULL, err));
+    must(ob_settings_check(ob_method_find("retrain"), "momentum=0.5", NULL, err));
+}
+
+/* Whether each of "name=word|word,..." is a choice that the method has. */
+static void check_when(const struct ob_method *m, const char *when)
+{
+    char copy[128], *save = NULL, *save_word = NULL;
+
+    assert_true((size_t)snprintf(copy, sizeof(copy), "%s", when) < sizeof(copy));
+    for (char *one = strtok_r(copy, ",", &save); one; one = strtok_r(NULL, ",", &save)) {
+        char *name = strtok_r(one, "=", &save_word), *word;
+
+        while ((word = strtok_r(NULL, "|", &save_word))) {
+            char settings[OB_TEXT_ROOM];
+
+            snprintf(settings, sizeof(settings), "%s=%s", name, word);
+            must(ob_settings_check(m, settings, NULL, err));
+        }
+    }
+}
+
 static void test_every_option(void **state)
 {
     const struct ob_method *m;
@@ -105,10 +147,16 @@ static void test_every_option(void **state)
         assert_string_equal(ob_method_nearest(info.name), info.name);
         assert_non_null(info.title);
         assert_non_null(info.formula);
+        if (m->needs_if) /* all of it */
+            assert_string_equal(info.needs + strlen(info.needs) - strlen(m->needs_if), m->needs_if);
         for (size_t k = 0; k < info.n_options; k++) {
             const struct ob_option *o = ob_method_option(m, k);
 
             assert_non_null(o->help);
+            assert_int_equal(o->type == OB_OPT_CHOICE, o->choices != NULL);
+            assert_int_equal(o->type == OB_OPT_TEXT, o->format != NULL);
+            if (o->when)
+                check_when(m, o->when);
             if (o->type == OB_OPT_INT || o->type == OB_OPT_FLOAT)
                 assert_true(isnan(o->def) || (o->def >= o->min && o->def <= o->max));
         }
@@ -144,9 +192,10 @@ static void test_template(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_given),
-        cmocka_unit_test(test_refused),  cmocka_unit_test(test_every_option),
-        cmocka_unit_test(test_numbers),  cmocka_unit_test(test_template),
+        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_given),
+        cmocka_unit_test(test_refused),      cmocka_unit_test(test_without_effect),
+        cmocka_unit_test(test_every_option), cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_template),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
