@@ -124,7 +124,7 @@ out:
 /* ---- forget ---- */
 
 static json_t *step_json(const struct inputs *in, const struct ob_ids *forget,
-                         const struct ob_sisa_done *done, const struct ob_cost *cost, int dry_run)
+                         const struct ob_sisa_done *done, const struct ob_cost *cost)
 {
     json_t *step = json_object();
 
@@ -134,8 +134,7 @@ static json_t *step_json(const struct inputs *in, const struct ob_ids *forget,
     put_count(step, "retain", ob_ids_n(ob_split_train(in->split)) - done->n_left_out);
     put_count(step, "images", cost->images);
     put_count(step, "images_forward", cost->images_forward);
-    if (!dry_run)
-        put_number(step, "seconds", cost->seconds);
+    put_number(step, "seconds", cost->seconds);
     json_object_set_new(step, "settings", json_object());
     put_slices(step, done);
     return step;
@@ -165,14 +164,16 @@ static int print_dry(struct cmd *c, json_t *step, const struct ob_sisa_done *don
 
     if (!c->json) {
         json_decref(step);
-        printf("%d of %d slices would be trained again, in %d of %d shards: %llu images\n"
-               "nothing was done (--dry-run); an image is one example's gradient, once\n",
+        printf("%d of %d slices would be trained again, in %d of %d shards: %llu images, %.1f s\n"
+               "nothing was done (--dry-run); an image is one example's gradient, once; time from "
+               "one batch here\n",
                done->slices_trained, done->shards * done->slices, done->shards_trained,
-               done->shards, (unsigned long long)cost->images);
+               done->shards, (unsigned long long)cost->images, cost->seconds);
         return OB_OK;
     }
     j = json_object();
     json_object_set_new(j, "dry_run", json_true());
+    put_number(j, "seconds", cost->seconds);
     put_count(j, "images", cost->images);
     put_count(j, "images_forward", cost->images_forward);
     json_object_set_new(j, "steps", json_pack("[o]", step));
@@ -200,12 +201,12 @@ int sisa_forget(struct cmd *c, const struct sisa_forget_args *a)
     GO(copies_settle(c, &ids, &in, a->copies, 1));
     if (a->dry_run) {
         GO(ob_sisa_forget_cost(&cost, &done, c->ctx, from, in.data, in.split, ids, &c->err));
-        status = print_dry(c, step_json(&in, ids, &done, &cost, 1), &done, &cost);
+        status = print_dry(c, step_json(&in, ids, &done, &cost), &done, &cost);
         goto out;
     }
     snprintf(c->hint, sizeof(c->hint), "the same command goes on");
     GO(ob_sisa_forget(&cost, &done, c->ctx, from, a->output, in.data, in.split, ids, &c->err));
-    status = print_forgotten(c, a->output, step_json(&in, ids, &done, &cost, 0), &done, &cost);
+    status = print_forgotten(c, a->output, step_json(&in, ids, &done, &cost), &done, &cost);
 out:
     ob_ids_free(ids);
     inputs_release(&in);

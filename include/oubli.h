@@ -380,7 +380,8 @@ int ob_sisa_train(struct ob_cost *cost, struct ob_sisa_done *done, struct ob_ctx
 int ob_sisa_forget(struct ob_cost *cost, struct ob_sisa_done *done, struct ob_ctx *ctx,
                    const char *from, const char *dir, const struct ob_data *d,
                    const struct ob_split *split, const struct ob_ids *forget, struct ob_err *err);
-/* What it would train, changing nothing: images and slices. `from` counts as whole. */
+/* What it would train, changing nothing: images, slices, and seconds, from one batch timed here.
+ * `from` counts as whole. OB_ENOMEM: there would be no room for it. */
 int ob_sisa_forget_cost(struct ob_cost *cost, struct ob_sisa_done *done, struct ob_ctx *ctx,
                         const char *from, const struct ob_data *d, const struct ob_split *split,
                         const struct ob_ids *forget, struct ob_err *err);

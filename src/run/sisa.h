@@ -61,4 +61,9 @@ uint64_t ob_sisa_seed(const struct ob_sisa *s, int shard);
 int ob_sisa_key(char **text, char key[65], const char *before, const struct ob_sisa *s, int shard,
                 int slice, const struct ob_ids *examples, struct ob_err *err);
 
+/* sisa_train.c: the model that a shard starts from; and OB_ENOMEM where there is no room to train one. */
+int ob_sisa_fresh(struct ob_model **out, const struct ob_sisa *s, int shard,
+                  const struct ob_data *d, struct ob_err *err);
+int ob_sisa_check_room(const struct ob_sisa *s, const struct ob_data *d, struct ob_err *err);
+
 #endif

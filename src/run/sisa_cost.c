@@ -1,4 +1,4 @@
-/* sisa_cost.c - which slices a deletion would train again, before anything is done. */
+/* sisa_cost.c - which slices a deletion would train again, and how long that takes, before anything is done. */
 #include <math.h>
 
 #include "run/sisa.h"
@@ -28,6 +28,25 @@ static int one_shard(struct ob_cost *cost, struct ob_sisa_done *done, const stru
     return OB_OK;
 }
 
+/* Seconds of the images, from one batch through a shard's first model. */
+static int predict(struct ob_cost *cost, const struct ob_sisa *s, const struct ob_data *d,
+                   const struct ob_split *split, struct ob_err *err)
+{
+    const struct ob_recipe *r = &s->o.recipe;
+    const struct ob_ids *ids = split ? ob_split_train(split) : ob_data_ids(d, OB_TRAIN);
+    struct ob_model *m = NULL;
+    struct ob_rate rate;
+    int rc;
+
+    OB_TRY(ob_sisa_check_room(s, d, err));
+    OB_GO(ob_sisa_fresh(&m, s, 0, d, err));
+    OB_GO(ob_rate_measure(&rate, m, d, ids, r->sub_batch ? r->sub_batch : r->batch, err));
+    cost->seconds = ob_rate_seconds(&rate, cost);
+out:
+    ob_model_free(m);
+    return rc;
+}
+
 int ob_sisa_forget_cost(struct ob_cost *cost, struct ob_sisa_done *done, struct ob_ctx *ctx,
                         const char *from, const struct ob_data *d, const struct ob_split *split,
                         const struct ob_ids *forget, struct ob_err *err)
@@ -47,6 +66,8 @@ int ob_sisa_forget_cost(struct ob_cost *cost, struct ob_sisa_done *done, struct 
                                    .n_left_out = left_out->n };
     for (int k = 0; k < now->o.shards; k++)
         OB_GO(one_shard(cost, done, was, now, k, err));
+    if (cost->images)
+        OB_GO(predict(cost, now, d, split, err));
 out:
     ob_ids_free(left_out);
     ob_sisa_free(now);

@@ -158,15 +158,21 @@ out:
 
 /* ---- one shard ---- */
 
+int ob_sisa_fresh(struct ob_model **out, const struct ob_sisa *s, int shard,
+                  const struct ob_data *d, struct ob_err *err)
+{
+    const struct ob_data_info *i = &d->info;
+
+    OB_TRY(ob_model_new(out, s->ctx, s->o.arch, i->channels, i->height, i->width, i->n_classes,
+                        ob_sisa_seed(s, shard), err));
+    return ob_model_set_normalize(*out, s->o.normalize, d, err);
+}
+
 static int shard_open(struct shard *h, const struct work *w, struct ob_err *err)
 {
-    const struct ob_data_info *i = &w->d->info;
-    const struct ob_sisa_opts *o = &w->s->o;
-    const struct ob_recipe *r = &o->recipe;
+    const struct ob_recipe *r = &w->s->o.recipe;
 
-    OB_TRY(ob_model_new(&h->m, w->s->ctx, o->arch, i->channels, i->height, i->width, i->n_classes,
-                        ob_sisa_seed(w->s, h->k), err));
-    OB_TRY(ob_model_set_normalize(h->m, o->normalize, w->d, err));
+    OB_TRY(ob_sisa_fresh(&h->m, w->s, h->k, w->d, err));
     return ob_optim_init(&h->optim, w->s->ctx, r->optimizer, h->m->net->n_params, r->momentum,
                          r->weight_decay, err);
 }
@@ -208,24 +214,23 @@ out:
 
 /* ---- before work starts ---- */
 
-static int check_room(const struct work *w, struct ob_err *err)
+int ob_sisa_check_room(const struct ob_sisa *s, const struct ob_data *d, struct ob_err *err)
 {
-    const struct ob_recipe *r = &w->s->o.recipe;
-    size_t most = w->s->n / (size_t)w->s->o.shards + 1;
+    const struct ob_recipe *r = &s->o.recipe;
+    size_t most = s->n / (size_t)s->o.shards + 1;
     int batch = (size_t)r->batch < most ? r->batch : (int)most;
     size_t blocks = strcmp(r->optimizer, "sgd") ? 5 : 3; /* gradients, moments here and there */
     struct ob_memory need = { 0 };
-    struct shard h = { 0 };
+    struct ob_model *m = NULL;
     int rc;
 
-    OB_GO(shard_open(&h, w, err));
-    OB_GO(ob_memory_add_exec(&need, w->s->ctx, h.m->net, batch, OB_EXEC_TRAIN, err));
-    ob_memory_add_weights(&need, h.m->net, blocks, 1);
-    ob_memory_add_batch(&need, h.m->net, batch, 1);
-    rc = ob_memory_check(&need, w->s->ctx, batch, "training a shard", err);
+    OB_GO(ob_sisa_fresh(&m, s, 0, d, err));
+    OB_GO(ob_memory_add_exec(&need, s->ctx, m->net, batch, OB_EXEC_TRAIN, err));
+    ob_memory_add_weights(&need, m->net, blocks, 1);
+    ob_memory_add_batch(&need, m->net, batch, 1);
+    rc = ob_memory_check(&need, s->ctx, batch, "training a shard", err);
 out:
-    ob_optim_release(&h.optim);
-    ob_model_free(h.m);
+    ob_model_free(m);
     return rc;
 }
 
@@ -283,7 +288,7 @@ static int run(struct work *w, struct ob_err *err)
     *done = (struct ob_sisa_done){ .shards = w->s->o.shards,
                                    .slices = w->s->o.slices,
                                    .n_left_out = w->s->excluded->n };
-    OB_TRY(check_room(w, err));
+    OB_TRY(ob_sisa_check_room(w->s, w->d, err));
     OB_TRY(open_folder(w->s, err));
     OB_TRY(ob_sisa_write_parts(w->s, err));
     for (int k = 0; k < w->s->o.shards; k++)

@@ -51,6 +51,15 @@ int ob_train_part(struct ob_cost *cost, struct ob_model *m, const struct ob_data
 int ob_train_record(struct ob_model *m, const struct ob_data *d, const struct ob_split *split,
                     const struct ob_recipe *r, uint64_t seed, struct ob_err *err);
 
+/* ---- rate.c: seconds of an image, forwards alone and with its gradient ---- */
+struct ob_rate {
+    double forward, gradient;
+};
+/* Times one batch of `ids`, `batch` of them or fewer; the model stays as it is. */
+int ob_rate_measure(struct ob_rate *out, const struct ob_model *m, const struct ob_data *d,
+                    const struct ob_ids *ids, int batch, struct ob_err *err);
+double ob_rate_seconds(const struct ob_rate *r, const struct ob_cost *c); /* of its images */
+
 /* ---- events.c ---- */
 struct ob_events {
     size_t n_file;            /* examples in the training file */

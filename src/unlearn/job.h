@@ -308,12 +308,6 @@ void ob_job_cost_both(const void *state, const struct ob_job *job, struct ob_cos
 /* Images of the first n_batches batches that go round and round within one epoch. */
 uint64_t ob_job_round_images(const struct ob_job *job, const struct ob_ids *ids, size_t n_batches);
 
-/* ---- job_rate.c: seconds of an image, forwards alone and with its gradient; unopened job ---- */
-struct ob_rate {
-    double forward, gradient;
-};
-int ob_job_rate(struct ob_rate *out, const struct ob_job *job, struct ob_err *err);
-
 /* ---- job_noise.c ---- */
 
 /* x_i += sigma N(0, 1), n floats; each `draw` of a step is another one. */

@@ -143,6 +143,19 @@ static int check_jobs(struct rum *r, size_t n_models, struct ob_err *err)
     return OB_OK;
 }
 
+/* Of the examples that the step has. */
+static int measure_rate(struct ob_rate *out, const struct ob_job *job, struct ob_err *err)
+{
+    size_t n = job->retain->n + job->forget->n;
+    int batch = n < 65536 ? (int)n : 65536;
+
+    if (job->common.batch > 0 && job->common.batch < batch)
+        batch = job->common.batch;
+    return ob_rate_measure(
+        out, job->model, job->data,
+        job->split ? ob_split_train(job->split) : ob_data_ids(job->data, OB_TRAIN), batch, err);
+}
+
 /* What each step would take; those that do not say are left out. */
 static int predict(struct rum *r, struct ob_err *err)
 {
@@ -159,10 +172,10 @@ static int predict(struct rum *r, struct ob_err *err)
         OB_TRY(unopened(r, i, &job, &state, err));
         job.method->cost(state, &job, c);
         if (c->images + c->images_forward && !rate.gradient)
-            rc = ob_job_rate(&rate, &job, err);
+            rc = measure_rate(&rate, &job, err);
         ob_free(state);
         OB_TRY(rc);
-        c->seconds = rate.gradient * (double)c->images + rate.forward * (double)c->images_forward;
+        c->seconds = ob_rate_seconds(&rate, c);
         r->result[i].predicted = 1;
     }
     return OB_OK;

@@ -1,6 +1,6 @@
-/* job_rate.c - how long images take here: one batch through the network, timed; nothing changes. */
+/* rate.c - how long images take here: one batch through the network, timed; nothing changes. */
 #include "base/mem.h"
-#include "unlearn/job.h"
+#include "run/train.h"
 
 #define MOST 64 /* images: about as fast as any larger batch */
 
@@ -47,22 +47,18 @@ out:
     return rc;
 }
 
-int ob_job_rate(struct ob_rate *out, const struct ob_job *job, struct ob_err *err)
+int ob_rate_measure(struct ob_rate *out, const struct ob_model *model, const struct ob_data *d,
+                    const struct ob_ids *ids, int batch, struct ob_err *err)
 {
-    struct ob_loader_opts o = { .batch = job->common.batch };
-    const struct ob_ids *ids = job->split ? ob_split_train(job->split)
-                                          : ob_data_ids(job->data, OB_TRAIN);
+    struct ob_loader_opts o = { .batch = batch < 1 || batch > MOST ? MOST : batch };
     struct ob_model *m = NULL; /* a copy: training mode moves running statistics */
     struct ob_loader *loader = NULL;
     struct ob_batch b;
     double forwards, both;
     int rc;
 
-    o.batch = o.batch < 1 || o.batch > MOST ? MOST : o.batch;
-    if ((size_t)o.batch > job->retain->n + job->forget->n)
-        o.batch = (int)(job->retain->n + job->forget->n);
-    OB_GO(ob_model_clone(&m, job->model, err));
-    OB_GO(ob_loader_new(&loader, job->data, OB_TRAIN, ids, &o, err));
+    OB_GO(ob_model_clone(&m, model, err));
+    OB_GO(ob_loader_new(&loader, d, OB_TRAIN, ids, &o, err));
     ob_loader_start(loader, 0);
     OB_ASSERT(err, ob_loader_next(loader, &b));
     OB_GO(forward(&forwards, m, &b, err));
@@ -73,4 +69,9 @@ out:
     ob_loader_free(loader);
     ob_model_free(m);
     return rc;
+}
+
+double ob_rate_seconds(const struct ob_rate *r, const struct ob_cost *c)
+{
+    return r->gradient * (double)c->images + r->forward * (double)c->images_forward;
 }
