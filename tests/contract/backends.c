@@ -285,8 +285,11 @@ static void threads(const char *backend, const char *isa)
     same_on_threads(backend, isa, "mlp", 10, 11, 19);
     for (size_t i = 0; i < sizeof(large) / sizeof(large[0]); i++)
         same_on_threads(backend, isa, large[i], 18, 25, i ? 5 : 19);
-    if (isa) /* several slabs of images; weight gradients by pairs of images */
+    if (isa) { /* several slabs of images; then weight gradients by pairs of planes */
         same_on_threads(backend, isa, "resnet18", 32, 32, 7);
+        same_on_threads(backend, isa, "mlp", 28, 28, 19);
+        same_on_threads(backend, isa, "resnet50,width=0.5", 8, 8, 9); /* 1 x 1, on maps too */
+    }
 }
 
 static void any_number_of_threads(void **state)
