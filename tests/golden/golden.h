@@ -143,6 +143,7 @@ static const struct golden_backend golden_backends[] = {
     { "cpu, avx2", "cpu", "avx2", 0, 2e-5, 2e-4 },
     { "cpu, avx512", "cpu", "avx512", 0, 2e-5, 2e-4 },
     { "cpu, general path", "cpu", NULL, 1, 5e-6, 2e-5 },
+    { "cpu, general path, baseline", "cpu", "baseline", 1, 5e-6, 2e-5 },
 };
 #define GOLDEN_BACKENDS (sizeof(golden_backends) / sizeof(golden_backends[0]))
 

@@ -31,6 +31,13 @@ static const struct a_network {
 };
 #define N_NETWORKS (sizeof(networks) / sizeof(networks[0]))
 
+/*
+ * The whole vector of what ten steps do is held to BOUND in every network. One parameter of a deep one
+ * may be off by more: a flip's piece of the gradient is small in the whole, but not in a few numbers in
+ * front of it, and every layer behind adds its own. In resnet20, which is off by up to 1.7e-2 as a
+ * whole, the biases of the first batch-norms are by 1.6e-1.
+ */
+
 /* What ten steps are taken with. */
 struct recipe {
     const char *what;
@@ -295,7 +302,7 @@ static void one_network(const struct golden_backend *b, const struct a_network *
     if (k->lr > 0)
         print_message("    ten steps            %.1e       %.1e\n", moved, ob_npy_double(own, 4));
     /* a property of the settings, shown once, on what every machine has */
-    if (b->isa && !strcmp(b->isa, "baseline") && !strcmp(k->file, "networks"))
+    if (b->isa && !strcmp(b->isa, "baseline") && !b->general && !strcmp(k->file, "networks"))
         must_notice(&t);
     assert_int_equal(t.n_bad, 0);
     tear_down(&t);
@@ -387,13 +394,14 @@ int main(void)
 {
     void *ref = (void *)&golden_backends[0], *baseline = (void *)&golden_backends[1],
          *avx2 = (void *)&golden_backends[2], *avx512 = (void *)&golden_backends[3],
-         *general = (void *)&golden_backends[4];
+         *general = (void *)&golden_backends[4], *general_baseline = (void *)&golden_backends[5];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(whole_networks, ref),
         cmocka_unit_test_prestate(whole_networks, baseline),
         cmocka_unit_test_prestate(whole_networks, avx2),
         cmocka_unit_test_prestate(whole_networks, avx512),
         cmocka_unit_test_prestate(whole_networks, general),
+        cmocka_unit_test_prestate(whole_networks, general_baseline),
         cmocka_unit_test_prestate(optimizers, ref),
         cmocka_unit_test_prestate(optimizers, baseline),
         cmocka_unit_test_prestate(optimizers, avx2),

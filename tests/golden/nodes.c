@@ -264,6 +264,7 @@ int main(void)
         cmocka_unit_test_prestate(nodes, (void *)&golden_backends[2]),
         cmocka_unit_test_prestate(nodes, (void *)&golden_backends[3]),
         cmocka_unit_test_prestate(nodes, (void *)&golden_backends[4]),
+        cmocka_unit_test_prestate(nodes, (void *)&golden_backends[5]),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
