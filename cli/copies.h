@@ -22,7 +22,7 @@ struct copies_opts {
       0,                                                                                           \
       OPT_FLAG,                                                                                    \
       &(o)->add,                                                                                   \
-      "add all examples of the training part that are near copies of these",                       \
+      "add all examples of the training part that are near copies of these, or of one added",      \
       NULL },                                                                                      \
         LIKENESS_OPTION(o)
 
