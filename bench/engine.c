@@ -178,7 +178,7 @@ static double rate(struct setup *s, int train, double limit)
     int n = 0;
 
     step(s, train);
-    while (n < 1000 && (n < 2 || seconds() - start < limit)) {
+    while (n < 1000 && (!n || seconds() - start < limit)) {
         double t0 = seconds();
 
         step(s, train);
