@@ -344,15 +344,13 @@ static void nothing_of_before_shows(void **state)
 }
 
 /* Inference only: the same numbers as an executable that can train, in both modes. */
-static void inference(const char *backend, const char *isa)
+static void inference(struct ob_ctx *ctx, const char *arch, const float *x)
 {
-    struct ob_ctx *ctx = context(backend, isa, 2);
-    float *x = numbers((size_t)(5 * 3 * 12 * 12), 1, 0.4f, 0.3f);
     struct ob_weights w;
     struct ob_net *net;
     struct ob_exec *a, *b;
 
-    must(ob_net_new(&net, "resnet20,width=0.5", 3, 12, 12, 4, err));
+    must(ob_net_new(&net, arch, 3, 16, 16, 4, err));
     w = weights_of(net, 3, 1);
     must(ob_exec_new(&a, ctx, net, 5, 0, err));
     must(ob_exec_new(&b, ctx, net, 5, OB_EXEC_TRAIN, err));
@@ -365,6 +363,18 @@ static void inference(const char *backend, const char *isa)
     ob_exec_free(b);
     release_weights(&w);
     ob_net_free(net);
+}
+
+static void inferences(const char *backend, const char *isa)
+{
+    static const char *const archs[] = { "resnet20,width=0.5", "resnet18,width=0.125",
+                                         "resnet50,width=0.125", "vgg16,width=0.125",
+                                         "cnn,width=0.25" };
+    struct ob_ctx *ctx = context(backend, isa, 2);
+    float *x = numbers((size_t)(5 * 3 * 16 * 16), 1, 0.4f, 0.3f);
+
+    for (size_t i = 0; i < sizeof(archs) / sizeof(archs[0]); i++)
+        inference(ctx, archs[i], x);
     ob_free(x);
     ob_ctx_free(ctx);
 }
@@ -372,7 +382,7 @@ static void inference(const char *backend, const char *isa)
 static void inference_is_the_same(void **state)
 {
     (void)state;
-    on_each(inference);
+    on_each(inferences);
 }
 
 /* Of the nodes from `first` on the gradients are those of a whole pass; the stem gets none. */

@@ -187,17 +187,7 @@ static int plan_values(struct compiler *k, struct ob_err *err)
         v->image = 8 * (size_t)v->c8 * (size_t)v->hw;
         v->slot = -1;
     }
-    if (!(e->base.flags & OB_EXEC_TRAIN))
-        return ob_plan_activations(k, err);
-    for (int i = 0; i < e->n_step; i++) { /* all stay: the way back reads them */
-        struct step *s = &e->step[i];
-
-        OB_TRY(ob_ask_images(k, &e->value[s->out].x, e->value[s->out].image, err));
-        if (s->conv && s->norm)
-            OB_TRY(
-                ob_ask_images(k, &e->value[s->conv->node].x, e->value[s->conv->node].image, err));
-    }
-    return ob_plan_gradients(k, err);
+    return e->base.flags & OB_EXEC_TRAIN ? ob_plan_training(k, err) : ob_plan_inference(k, err);
 }
 
 static size_t larger(size_t a, size_t b)
@@ -263,8 +253,12 @@ static void place(struct exec *e)
     for (int i = 0; i < e->base.net->n_nodes; i++) {
         struct value *v = &e->value[i];
 
-        if (v->slot >= 0)
-            *(train ? &v->g : &v->x) = e->slot[v->slot];
+        if (v->slot < 0)
+            continue;
+        if (train)
+            v->g = e->slot[v->slot];
+        if (!train || v->lent)
+            v->x = e->slot[v->slot];
     }
     for (int i = 0; i < e->n_step; i++) {
         struct conv *c = e->step[i].conv;

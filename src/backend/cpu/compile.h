@@ -35,8 +35,8 @@ int ob_ask_images(struct compiler *k, float **where, size_t image, struct ob_err
 void ob_fuse(struct compiler *k);
 /* slots.c */
 int ob_needs_gradient(const struct compiler *k, int node);
-int ob_plan_gradients(struct compiler *k, struct ob_err *err); /* for training */
-int ob_plan_activations(struct compiler *k,
-                        struct ob_err *err); /* else: no one asks for them twice */
+/* where activations and gradients lie */
+int ob_plan_training(struct compiler *k, struct ob_err *err);
+int ob_plan_inference(struct compiler *k, struct ob_err *err);
 
 #endif

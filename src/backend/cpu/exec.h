@@ -17,6 +17,7 @@ struct value {
     size_t image;
     int c8, hw;
     int slot; /* of the gradient, in inference of the activation; -1: none */
+    int lent; /* x lies there, too, until the way back */
 };
 
 /* What Winograd's algorithm needs of a convolution. */

@@ -70,17 +70,6 @@ static int ask_slots(struct compiler *k, struct ob_err *err)
     return OB_OK;
 }
 
-int ob_plan_gradients(struct compiler *k, struct ob_err *err)
-{
-    struct exec *e = k->e;
-    int last = k->net->n_nodes - 1;
-
-    e->value[last].slot = take_slot(k, e->value[last].image);
-    for (int i = e->n_step - 1; i >= 0; i--)
-        plan_gradient(k, &e->step[i]);
-    return ask_slots(k, err);
-}
-
 static int last_reader(const struct compiler *k, int node)
 {
     int last = node == k->net->n_nodes - 1 || node == k->net->features ? k->e->n_step : -1;
@@ -91,7 +80,57 @@ static int last_reader(const struct compiler *k, int node)
     return last;
 }
 
-int ob_plan_activations(struct compiler *k, struct ob_err *err)
+/* Does the way back read what this step put out? */
+static int asked_back(const struct compiler *k, const struct step *s)
+{
+    int own = s->norm ? s->norm->flags & (OB_NORM_RELU | OB_NORM_POOL) : s->kind == RELU;
+
+    for (int i = 0; i < k->e->n_step && !own; i++) {
+        const struct step *t = &k->e->step[i];
+
+        own = t->in[0] == s->out && (t->kind == CONV || t->kind == NORM || t->kind == MAXPOOL);
+    }
+    return own;
+}
+
+/*
+ * What the way back does not ask for lies where its gradient will. Forwards it is needed from its
+ * step to its last reader, backwards the gradient is from there to that step: where two share a
+ * slot, the one is not needed while the other is, either way. (A residual whose gradient is the
+ * output's is read pixel for pixel before the output is written.)
+ */
+static int plan_activations(struct compiler *k, struct ob_err *err)
+{
+    struct exec *e = k->e;
+
+    for (int i = 0; i < e->n_step; i++) {
+        const struct step *s = &e->step[i];
+        struct value *v = &e->value[s->out];
+
+        v->lent = v->slot >= 0 && last_reader(k, s->out) < e->n_step && !asked_back(k, s);
+        if (!v->lent)
+            OB_TRY(ob_ask_images(k, &v->x, v->image, err));
+        if (s->conv && s->norm) {
+            v = &e->value[s->conv->node];
+            OB_TRY(ob_ask_images(k, &v->x, v->image, err));
+        }
+    }
+    return OB_OK;
+}
+
+int ob_plan_training(struct compiler *k, struct ob_err *err)
+{
+    struct exec *e = k->e;
+    int last = k->net->n_nodes - 1;
+
+    e->value[last].slot = take_slot(k, e->value[last].image);
+    for (int i = e->n_step - 1; i >= 0; i--)
+        plan_gradient(k, &e->step[i]);
+    OB_TRY(plan_activations(k, err));
+    return ask_slots(k, err);
+}
+
+int ob_plan_inference(struct compiler *k, struct ob_err *err)
 {
     struct value *value = k->e->value;
 
@@ -102,8 +141,12 @@ int ob_plan_activations(struct compiler *k, struct ob_err *err)
         if (s->conv && s->norm) { /* between them, when the batch's own statistics are wanted */
             struct value *y = &value[s->conv->node];
 
-            y->slot = take_slot(k, y->image);
-            k->slot_users[y->slot] = 0;
+            if (s->norm->flags & OB_NORM_POOL) {
+                y->slot = take_slot(k, y->image);
+                k->slot_users[y->slot] = 0;
+            } else {
+                y->slot = value[s->out].slot; /* pixel for pixel, in place */
+            }
         }
         for (int a = 0; a < 2; a++)
             if (s->in[a] >= 0 && value[s->in[a]].slot >= 0 && last_reader(k, s->in[a]) == i)
