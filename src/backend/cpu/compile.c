@@ -200,7 +200,7 @@ static int plan_rest(struct compiler *k, struct ob_err *err)
 {
     struct exec *e = k->e;
     const struct ob_net *net = k->net;
-    size_t y = 0, dw = 0, filters = 0, kept = 0, waits = 0, du = 0, c8 = 1, per = 0;
+    size_t y = 0, dw = 0, filters = 0, kept = 0, c8 = 1, per = 0;
     int train = (e->base.flags & OB_EXEC_TRAIN) != 0;
     int n_chunks = e->base.batch < OB_CHUNKS ? e->base.batch : OB_CHUNKS;
 
@@ -216,25 +216,21 @@ static int plan_rest(struct compiler *k, struct ob_err *err)
             filters = larger(filters, ob_conv_filters(c, back));
         if (!c->wino) {
             dw = larger(dw, c->n_dw * (size_t)(ob_conv_by_pair(c) ? 1 : n_chunks));
-            if (ob_conv_by_pair(c))
-                waits = larger(waits, (size_t)e->base.batch *
-                                          (c->dy_image + (c->pad_x && !c->dense ? c->x_image : 0)));
             continue;
         }
         e->scratch_x = larger(e->scratch_x, ob_wino_scratch(c->wino));
         kept = larger(kept, ob_wino_slab_floats(c->wino, train));
-        du = larger(du, ob_wino_gradient_floats(c->wino, n_chunks));
+        dw = larger(dw, ob_wino_gradient_floats(c->wino, n_chunks));
     }
     for (int i = 0; i < net->n_nodes; i++)
         c8 = larger(c8, (size_t)e->value[i].c8);
     e->scratch_x = (e->scratch_x + 15) & ~(size_t)15;
     e->scratch_worker = (e->scratch_x + y + 15) & ~(size_t)15;
     OB_TRY(ask(k, &e->scratch, e->scratch_worker * (size_t)e->base.n_threads, err));
-    OB_TRY(ask(k, &e->kept, train ? larger(kept, waits) : kept, err));
+    OB_TRY(ask(k, &e->kept, kept, err));
     if (train) {
         OB_TRY(ask(k, &e->dw, dw, err));
         OB_TRY(ask(k, &e->filters, filters, err));
-        OB_TRY(ask(k, &e->du, du, err));
     }
     OB_TRY(ob_ask_images(k, &e->logits, ob_node_size(&net->node[net->n_nodes - 1]), err));
     OB_TRY(ob_ask_images(k, &e->features, ob_node_size(&net->node[net->features]), err));
@@ -268,6 +264,8 @@ static void place(struct exec *e)
             continue;
         if (train)
             c->filters[0] = c->filters[1] = e->filters;
+        if (c->slot >= 0)
+            c->waiting = e->slot[c->slot];
         c->fwd.w = c->filters[0];
         for (int p = 0; p < c->n_back; at += ob_gemm_filters(&c->back[p++]))
             c->back[p].w = c->filters[1] + at;

@@ -266,14 +266,14 @@ static void join_pair(void *arg, size_t i, int worker)
 /* ---- many weights: x and dy wait for all images, then pair after pair of planes ---- */
 
 /* Gradients first: the image of a dense convolution may end anywhere. */
-static float *kept_dy(struct exec *e, const struct conv *c, int image)
+static float *kept_dy(const struct conv *c, int image)
 {
-    return e->kept + (size_t)image * c->dy_image;
+    return c->waiting + (size_t)image * c->dy_image;
 }
 
-static float *kept_x(struct exec *e, const struct conv *c, int image)
+static float *kept_x(const struct exec *e, const struct conv *c, int image)
 {
-    return kept_dy(e, c, e->base.batch) + (size_t)image * c->x_image;
+    return kept_dy(c, e->base.batch) + (size_t)image * c->x_image;
 }
 
 static void keep_group(void *arg, size_t i, int worker)
@@ -286,7 +286,7 @@ static void keep_group(void *arg, size_t i, int worker)
 
     (void)worker;
     input(e, c, first, n, kept_x(e, c, first));
-    dy = ob_conv_output_gradient(e, j->s, first, n, kept_dy(e, c, first));
+    dy = ob_conv_output_gradient(e, j->s, first, n, kept_dy(c, first));
     backward_group(j, first, n, dy, bias_part(e, c, i));
 }
 
@@ -307,7 +307,7 @@ static void weigh_pair(void *arg, size_t i, int worker)
         const float *x = c->dense  ? c->packed + (size_t)first * c->x_image
                          : plain_x ? in->x + (size_t)first * in->image
                                    : kept_x(e, c, first);
-        const float *dy = plain_dy ? v->g + (size_t)first * v->image : kept_dy(e, c, first);
+        const float *dy = plain_dy ? v->g + (size_t)first * v->image : kept_dy(c, first);
 
         e->k->conv->gemm_dw(&g, dw, x, dy + 2 * i * g.dy_plane, n * c->fwd.n_px);
     }

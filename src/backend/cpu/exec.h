@@ -64,7 +64,9 @@ struct conv {
     float *bias; /* padded; NULL: none */
     /* packed or transformed, forwards and backwards; in training all convolutions share the memory */
     float *filters[2];
-    float *packed;     /* dense: the batch's input */
+    float *packed; /* dense: the batch's input */
+    int slot; /* where x and dy of the batch wait for a weight gradient made pair by pair; -1: nowhere */
+    float *waiting;
     struct wino *wino; /* NULL: the general path, which the tables above are for */
 };
 
@@ -98,10 +100,9 @@ struct exec {
     float **slot; /* shared memory of gradients, or where there are none of activations: slots.c */
     float *scratch; /* one piece per worker: padded input, padded output gradient */
     size_t scratch_x, scratch_worker;
-    float *dw;           /* weight gradients by chunk of images */
+    float *dw;           /* of the convolution at work: weight gradients by chunk of images */
     float *filters;      /* training: of the convolution at work */
-    float *du;           /* Winograd: weight gradients */
-    float *kept;         /* of a slab the tiles; x and dy that wait for a weight gradient */
+    float *kept;         /* of a slab the tiles */
     double *part;        /* partial sums by task, then by channel */
     const float *x;      /* during a call */
     const float *params; /* inference: whose weights are packed */
@@ -144,6 +145,12 @@ static inline int threads_for(int n_threads, size_t n_floats)
 static inline int ob_conv_by_pair(const struct conv *c)
 {
     return c->n_dw > (size_t)1 << 17;
+}
+
+/* Floats of one image that wait for them. */
+static inline size_t ob_conv_waiting(const struct conv *c)
+{
+    return c->dy_image + (c->pad_x && !c->dense ? c->x_image : 0);
 }
 
 static inline const float *view_of(const struct ob_net *net, const float *block, int view)

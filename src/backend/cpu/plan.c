@@ -235,6 +235,7 @@ int ob_conv_plan(struct conv **out, const struct ob_net *net, int node, int dens
     c->node = node;
     c->in = d.in[0];
     c->dense = dense;
+    c->slot = -1;
     variant = ob_wino_suits(&d, dense);
     c->group = max_int(1, (GROUP_PIXELS + d.h * d.w - 1) / (d.h * d.w));
     if (wino && variant >= 0)

@@ -11,7 +11,7 @@ int ob_needs_gradient(const struct compiler *k, int node)
     return !ob_is_input(k->net, node) || (flags & OB_EXEC_INPUT_GRAD);
 }
 
-/* A slot is taken by its first writer and free after its last reader. */
+/* A slot is taken by its first writer and free after its last reader. A step may take one for itself. */
 
 static int take_slot(struct compiler *k, size_t size)
 {
@@ -55,6 +55,10 @@ static void plan_gradient(struct compiler *k, struct step *s)
         } else {
             v->slot = take_slot(k, v->image);
         }
+    }
+    if (s->conv && !s->conv->wino && ob_conv_by_pair(s->conv)) {
+        s->conv->slot = take_slot(k, ob_conv_waiting(s->conv));
+        k->slot_users[s->conv->slot] = 0;
     }
     k->slot_users[out->slot]--;
 }

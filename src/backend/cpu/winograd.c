@@ -257,8 +257,8 @@ static void filter_product(void *arg, size_t i, int worker)
 
     (void)worker;
     if (!j->first)
-        memset(j->e->du + i * du_point, 0, sizeof(float) * du_point);
-    add_product(j, j->e->du, j->t, i, slab_tiles(j));
+        memset(j->e->dw + i * du_point, 0, sizeof(float) * du_point);
+    add_product(j, j->e->dw, j->t, i, slab_tiles(j));
 }
 
 static void back_slab(struct slab_job *j)
@@ -284,7 +284,7 @@ static void back_chunk(void *arg, size_t i, int worker)
     int first = (int)i * j->per, end = first + j->per < e->n ? first + j->per : e->n;
     int per = group_images(c, e->n);
     size_t plane = 8 * (size_t)w->block, image = in->image;
-    float *du = e->du + i * ob_wino_products(w) * w->du_point;
+    float *du = e->dw + i * ob_wino_products(w) * w->du_point;
     float *scratch = e->scratch + (size_t)worker * e->scratch_worker;
     struct tiles t = tiles_in(w, scratch);
 
@@ -311,7 +311,7 @@ static void join_point(void *arg, size_t i, int worker)
 {
     struct slab_job *j = arg;
     const struct wino *w = j->c->wino;
-    float *du = j->e->du + i * w->du_point;
+    float *du = j->e->dw + i * w->du_point;
 
     (void)worker;
     for (int first = j->per, n = 1; first < j->e->n; first += j->per, n++)
@@ -328,7 +328,7 @@ static void finish_pair(void *arg, size_t i, int worker)
     f.point = c->wino->du_point;
     c->wino->k->filters_back(j->grads +
                                  j->e->base.net->view[j->e->base.net->node[c->node].weight].offset,
-                             &f, j->e->du, (int)i);
+                             &f, j->e->dw, (int)i);
 }
 
 static void finish_bias(struct slab_job *j)
