@@ -64,9 +64,9 @@ struct conv {
     float *bias; /* padded; NULL: none */
     /* packed or transformed, forwards and backwards; in training all convolutions share the memory */
     float *filters[2];
-    float *packed; /* dense: the batch's input */
-    int slot; /* where x and dy of the batch wait for a weight gradient made pair by pair; -1: nowhere */
-    float *waiting;
+    float *packed;     /* dense: the batch's input */
+    int slot;          /* of `waiting`; -1: none */
+    float *waiting;    /* x and dy of the batch, for a weight gradient made pair by pair */
     struct wino *wino; /* NULL: the general path, which the tables above are for */
 };
 
@@ -97,7 +97,7 @@ struct exec {
     struct step *step;
     int n_step;
     float *arena, *logits, *features;
-    float **slot; /* shared memory of gradients, or where there are none of activations: slots.c */
+    float **slot;   /* memory that gradients share, and activations that are not kept: slots.c */
     float *scratch; /* one piece per worker: padded input, padded output gradient */
     size_t scratch_x, scratch_worker;
     float *dw;           /* of the convolution at work: weight gradients by chunk of images */

@@ -11,7 +11,8 @@ int ob_needs_gradient(const struct compiler *k, int node)
     return !ob_is_input(k->net, node) || (flags & OB_EXEC_INPUT_GRAD);
 }
 
-/* A slot is taken by its first writer and free after its last reader. A step may take one for itself. */
+/* A slot is taken by its first writer and free after its last reader; a step may take one for
+ * itself. */
 
 static int take_slot(struct compiler *k, size_t size)
 {
