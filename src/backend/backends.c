@@ -2,6 +2,7 @@
 #include "backend/backend.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -21,6 +22,20 @@ static const struct ob_backend *find(const char *name)
     return NULL;
 }
 
+/* Names that some build knows: "no such thing" and "not here" are different mistakes. */
+static int check_isa(const char *isa, struct ob_err *err)
+{
+    static const char *const known[] = { "baseline", "avx2", "avx512" };
+
+    for (size_t i = 0; isa && i < sizeof(known) / sizeof(known[0]); i++)
+        if (!strcmp(isa, known[i]))
+            return OB_OK;
+    if (isa)
+        return ob_fail(err, OB_EINVAL,
+                       "no instruction set '%s'; there are baseline, avx2 and avx512", isa);
+    return OB_OK;
+}
+
 int ob_ctx_new(struct ob_ctx **out, const struct ob_ctx_opts *o, struct ob_err *err)
 {
     struct ob_ctx *ctx;
@@ -30,6 +45,7 @@ int ob_ctx_new(struct ob_ctx **out, const struct ob_ctx_opts *o, struct ob_err *
     if (o->n_threads < 0 || o->n_threads > MAX_THREADS)
         return ob_fail(err, OB_EINVAL, "%d threads: 1 to %d can be had, or 0 for all cores",
                        o->n_threads, MAX_THREADS);
+    OB_TRY(check_isa(o->isa, err));
     OB_TRY(ob_alloc(ctx, 1, err));
     /* what a caller of an older header does not have stays zero */
     memcpy(&ctx->opts, o, o->size < sizeof(*o) ? o->size : sizeof(*o));
@@ -49,6 +65,9 @@ int ob_ctx_new(struct ob_ctx **out, const struct ob_ctx_opts *o, struct ob_err *
         ob_free(ctx);
         return rc;
     }
+    snprintf(ctx->arithmetic, sizeof(ctx->arithmetic), "%s%s", ctx->isa,
+             ctx->opts.general_conv && ctx->backend == &ob_backend_cpu ? " with OB_CONV=general"
+                                                                       : "");
     *out = ctx;
     return OB_OK;
 }

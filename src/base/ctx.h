@@ -12,6 +12,8 @@ struct ob_ctx {
     struct ob_ctx_opts opts;
     const struct ob_backend *backend;
     char isa[16];
+    char arithmetic[48]; /* what decides the last bits beside the backend: "avx2", or how that was
+                          * departed from. What is taken up again is taken up under the same only */
     int n_threads;
     uint64_t stamp; /* see ob_ctx_stamp() */
     /* Asked between batches of a training, where not NULL: how many of the n_threads to use now. */

@@ -87,7 +87,7 @@ static int make_identity(struct ob_sisa *s, const struct ob_data *d, const struc
     json_object_set_new(j, "shards", json_integer(o->shards));
     json_object_set_new(j, "slices", json_integer(o->slices));
     json_object_set_new(j, "backend", json_string(s->ctx->backend->name));
-    json_object_set_new(j, "isa", json_string(ob_ctx_isa(s->ctx)));
+    json_object_set_new(j, "isa", json_string(s->ctx->arithmetic));
     rc = ob_identity_text(&s->identity, j, err);
     json_decref(j);
     return rc;

@@ -74,7 +74,7 @@ static int settings_text(struct training *t, const struct ob_data *d, const stru
         json_object_set_new(o, "examples", json_string(used));
         json_object_set_new(o, "events", json_boolean(t->opts->events != NULL));
         json_object_set_new(o, "backend", json_string(t->ctx->backend->name));
-        json_object_set_new(o, "isa", json_string(ob_ctx_isa(t->ctx)));
+        json_object_set_new(o, "isa", json_string(t->ctx->arithmetic));
         if (t->part)
             json_object_set_new(o, "part", json_pack("[i,i]", t->part->first, t->part->end));
         t->settings = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
@@ -355,8 +355,8 @@ static int start_together(struct training *t, int rc, struct ob_err *err)
     struct ob_hash h;
 
     OB_TRY(ob_ranks_agree(t->ranks, rc, err));
-    OB_TRY(ob_ranks_same(t->ranks, "the instruction set", ob_ctx_isa(t->ctx),
-                         "OB_ISA makes them the same", err));
+    OB_TRY(ob_ranks_same(t->ranks, "the instruction set", t->ctx->arithmetic,
+                         "OB_ISA and OB_CONV make them the same", err));
     ob_hash_init(&h);
     ob_hash_str(&h, t->settings);
     ob_hash_hex(&h, digest);

@@ -341,8 +341,8 @@ static int open_bank(struct training *t, struct ob_ctx *ctx, const char *dir, st
     ob_ranks_spread(r, n, sizeof(n));
     t->n_missing = n[0];
     t->n_done = n[1];
-    return ob_ranks_same(r, "the instruction set", ob_ctx_isa(ctx),
-                         "OB_ISA makes them the same, and so the models' bytes", err);
+    return ob_ranks_same(r, "the instruction set", ctx->arithmetic,
+                         "OB_ISA and OB_CONV make them the same, and so the models' bytes", err);
 }
 
 static int train_missing(struct training *t, struct ob_ctx *ctx, struct ob_err *err)

@@ -2,7 +2,7 @@
  * keep.c - models kept between the steps of a plan.
  *
  * A model file with two more entries in its metadata: `step`, a digest of all that decides the
- * outcome so far (plan, step, starting model, data, seed, backend, instruction set), and
+ * outcome so far (plan, step, starting model, data, seed, backend, its arithmetic), and
  * `step_result`, JSON.
  */
 #include "unlearn/keep.h"
@@ -30,7 +30,7 @@ static void step_digest(char hex[65], const struct ob_keep *k, size_t i)
     ob_hash_str(&h, k->data->info.hash);
     ob_hash_u64(&h, k->seed);
     ob_hash_str(&h, ctx->backend->name);
-    ob_hash_str(&h, ob_ctx_isa(ctx));
+    ob_hash_str(&h, ctx->arithmetic);
     ob_hash_hex(&h, hex);
 }
 
@@ -133,8 +133,8 @@ static int check_step(const struct ob_keep *k, size_t i, const struct ob_model *
     if (there && !strcmp(there, digest) && !strcmp(ob_model_arch(kept), ob_model_arch(m)))
         return OB_OK;
     return ob_fail(err, OB_EFORMAT,
-                   "'%s' is from another run (plan, model, data, seed, backend or instruction "
-                   "set differ); use another folder, or remove it to start afresh",
+                   "'%s' is from another run (plan, model, data, seed, backend, instruction set "
+                   "or OB_CONV differ); use another folder, or remove it to start afresh",
                    path);
 }
 

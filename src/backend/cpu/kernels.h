@@ -164,7 +164,8 @@ OB_KERNELS(baseline)
 OB_KERNELS(avx2)
 OB_KERNELS(avx512)
 
-/* OB_EINVAL: no such instruction set; OB_ENOTSUP: not on this machine or in this build. */
+/* `want`: a name that ob_ctx_new() knows, or NULL: the best. OB_ENOTSUP: not on this machine or in this
+ * build. */
 int ob_kernels_find(const struct ob_kernels **out, const char *want, struct ob_err *err);
 
 #endif
