@@ -21,6 +21,7 @@ void ob_log(struct ob_ctx *ctx, int level, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
+    obi_clean(line);
     ctx->opts.log(ctx->opts.arg, level, line);
 }
 

@@ -19,13 +19,15 @@ static int by_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-static bool is_folder(DIR *dir, const struct dirent *e)
+static void look_at(struct ob_dir_entry *out, DIR *dir, const struct dirent *e)
 {
-    struct stat st;
+    struct stat st = { 0 };
 
+    out->is_dir = e->d_type == DT_DIR;
     if (e->d_type == DT_DIR || e->d_type == DT_REG)
-        return e->d_type == DT_DIR;
-    return !fstatat(dirfd(dir), e->d_name, &st, 0) && S_ISDIR(st.st_mode);
+        return;
+    out->is_lost = fstatat(dirfd(dir), e->d_name, &st, 0) != 0;
+    out->is_dir = !out->is_lost && S_ISDIR(st.st_mode);
 }
 
 static int read_entries(struct ob_dir *out, DIR *dir, const char *path, struct ob_err *err)
@@ -43,7 +45,7 @@ static int read_entries(struct ob_dir *out, DIR *dir, const char *path, struct o
             room = more;
         }
         OB_TRY(ob_strdup(&out->entry[out->n].name, e->d_name, err));
-        out->entry[out->n++].is_dir = is_folder(dir, e);
+        look_at(&out->entry[out->n++], dir, e);
     }
     return errno ? ob_fail_os(err, "cannot read folder '%s'", path) : OB_OK;
 }

@@ -8,7 +8,8 @@
 
 struct ob_dir_entry {
     char *name;
-    bool is_dir; /* or a link to one */
+    bool is_dir;  /* or a link to one */
+    bool is_lost; /* what it is cannot be told: a link to nothing, say */
 };
 struct ob_dir {
     struct ob_dir_entry *entry; /* by name, as bytes: never the order of the file system */

@@ -13,6 +13,16 @@ const char *obi_base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+void obi_clean(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p; p++)
+        if (*p < ' ' || *p == 127 || (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)) {
+            if (*p == 0xc2) /* a control character beyond ASCII: two bytes */
+                *p++ = '?';
+            *p = '?';
+        }
+}
+
 static void fill(struct ob_err *err, int code, int os, const char *where, const char *fmt,
                  va_list ap)
 {
@@ -20,6 +30,7 @@ static void fill(struct ob_err *err, int code, int os, const char *where, const 
     err->os_errno = os;
     snprintf(err->where, sizeof(err->where), "%s", where);
     vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+    obi_clean(err->msg);
 }
 
 int obi_fail(struct ob_err *err, int code, const char *where, const char *fmt, ...)
@@ -60,6 +71,7 @@ void ob_err_prefix(struct ob_err *err, const char *fmt, ...)
         return;
     va_start(ap, fmt);
     vsnprintf(head, sizeof(head), fmt, ap);
+    obi_clean(head);
     va_end(ap);
     memcpy(tail, err->msg, sizeof(tail));
     n = strlen(head);

@@ -17,6 +17,9 @@ int obi_fail_os(struct ob_err *err, const char *where, const char *fmt, ...)
 void ob_err_prefix(struct ob_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define OB_WHERE (obi_base_name(__FILE__ ":" OB_STR(__LINE__)))
+/* What no terminal should be sent becomes '?': names of files and tensors are others' text, and an
+ * error is one line. */
+void obi_clean(char *text);
 const char *obi_base_name(const char *path);
 
 #define ob_fail(err, code, ...) obi_fail((err), (code), OB_WHERE, __VA_ARGS__)

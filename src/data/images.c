@@ -73,6 +73,15 @@ static int add_file(struct ob_image_list *l, const char *folder, const char *nam
 
 /* ---- a folder per class ---- */
 
+/* Without its folder a class would be gone without a word, and those after it have other numbers. */
+static int check_found(const struct ob_dir_entry *e, const char *path, struct ob_err *err)
+{
+    if (e->is_lost)
+        return ob_fail(err, OB_EFORMAT, "'%s/%s' is a link to nothing: mend or remove it", path,
+                       e->name);
+    return OB_OK;
+}
+
 int ob_images_take_folder(struct ob_images *im, int part, const char *folder, int32_t label,
                           bool *inner, struct ob_err *err)
 {
@@ -88,6 +97,7 @@ int ob_images_take_folder(struct ob_images *im, int part, const char *folder, in
     for (size_t i = 0; i < dir.n; i++) {
         const struct ob_dir_entry *e = &dir.entry[i];
 
+        OB_GO(check_found(e, path, err));
         if (e->is_dir && !strcmp(e->name, "images"))
             *inner = true;
         else if (e->is_dir)
@@ -140,6 +150,7 @@ static int list_classes(struct ob_dir *out, const char *root, const char *part, 
     for (size_t i = 0; i < all.n; i++) {
         struct ob_dir_entry *e = &all.entry[i];
 
+        OB_GO(check_found(e, path, err));
         if (!e->is_dir && (is_picture(e->name) || is_foreign(e->name)))
             OB_GO(ob_fail(err, OB_EFORMAT, "'%s/%s' lies in no folder of a class", path, e->name));
         if (!e->is_dir)

@@ -17,11 +17,13 @@ static int refuse(tjhandle h, const char *name, struct ob_err *err)
 static int look(struct ob_picture *out, tjhandle h, const unsigned char *data, size_t n,
                 const char *name, struct ob_err *err)
 {
-    int width, height, sampling, colours;
+    int width = 0, height = 0, sampling = 0, colours = 0;
 
     if (n > ULONG_MAX ||
         tjDecompressHeader3(h, data, (unsigned long)n, &width, &height, &sampling, &colours))
         return refuse(h, name, err);
+    if (width < 1 || height < 1) /* tables alone, which the library takes for a whole file */
+        return ob_fail(err, OB_EFORMAT, "'%s' is damaged: a JPEG without an image", name);
     if (colours == TJCS_CMYK || colours == TJCS_YCCK)
         return ob_fail(err, OB_EFORMAT, "'%s' is a CMYK image; save it as RGB", name);
     *out = (struct ob_picture){ OB_PICTURE_JPEG, colours == TJCS_GRAY ? 1 : 3, height, width };

@@ -93,6 +93,21 @@ static void bombs(void **state)
     free(b.p);
 }
 
+/* Tables without an image are a file that TurboJPEG has no complaint of, and says nothing of either. */
+static void tables_alone(void **state)
+{
+    static const unsigned char empty[] = { 0xff, 0xd8, 0xff, 0xd9 };
+    unsigned char dqt[2 + 69 + 2] = { 0xff, 0xd8, 0xff, 0xdb, 0, 67, 0 };
+    struct ob_picture p;
+
+    (void)state;
+    memset(dqt + 7, 1, 64);
+    dqt[71] = 0xff;
+    dqt[72] = 0xd9;
+    must_fail(ob_picture_head(&p, dqt, sizeof(dqt), "a", err), OB_EFORMAT, "'a' is damaged");
+    must_fail(ob_picture_head(&p, empty, sizeof(empty), "a", err), OB_EFORMAT, "'a' is damaged");
+}
+
 static int open_spec(const char *dir, struct ob_err *err)
 {
     struct ob_data *d;
@@ -130,10 +145,8 @@ static void named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(png),
-        cmocka_unit_test(jpeg),
-        cmocka_unit_test(bombs),
-        cmocka_unit_test(named),
+        cmocka_unit_test(png),          cmocka_unit_test(jpeg),  cmocka_unit_test(bombs),
+        cmocka_unit_test(tables_alone), cmocka_unit_test(named),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

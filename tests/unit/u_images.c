@@ -69,6 +69,14 @@ static void remove_file(const char *dir, const char *name)
     assert_int_equal(unlink(path), 0);
 }
 
+static void link_to_nothing(const char *dir, const char *name)
+{
+    char path[300];
+
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    assert_int_equal(symlink("/nowhere/at/all", path), 0);
+}
+
 /* ---- what it holds ---- */
 
 /* The arrays that make_images() makes as files, grey or not. */
@@ -377,11 +385,16 @@ static void refused(void **state)
     put_bytes(dir, "train/b/4.jpg", "text", 4);
     must_fail(refuse(dir, err), OB_EFORMAT, "/train/b/4.jpg' is neither a PNG nor a JPEG");
     remove_file(dir, "train/b/4.jpg");
+    put_bytes(dir, "train/b/a\nb\x1b[31m\xc2\x9b.jpg", "text", 4);
+    must_fail(refuse(dir, err), OB_EFORMAT, "/train/b/a?b?[31m??.jpg' is neither a PNG nor a JPEG");
+    remove_file(dir, "train/b/a\nb\x1b[31m\xc2\x9b.jpg");
     put_picture(dir, "train/4.png", 7, 1);
     must_fail(refuse(dir, err), OB_EFORMAT, "/train/4.png' lies in no folder of a class");
     remove_file(dir, "train/4.png");
     put_bytes(dir, "train/b/more/x.txt", "text", 4);
     must_fail(refuse(dir, err), OB_EFORMAT, "/train/b/more' is a folder inside");
+    link_to_nothing(dir, "train/d");
+    must_fail(refuse(dir, err), OB_EFORMAT, "/train/d' is a link to nothing");
     scratch_file(dir, sizeof(dir), "bad2");
     put_picture(dir, "train/b/1.png", 1, 1);
     put_picture(dir, "train/c/1.png", 1, 1);
