@@ -270,7 +270,8 @@ static void infer_channels(struct sizes *s, const struct family *f, const struct
         s->c = square_root(inputs) ? 1 : 3;
 }
 
-/* Square images, where nothing says otherwise. */
+/* Square images, where nothing says otherwise. floor(28 / 8) is that of 24 to 31 as well, but 28 is the
+ * size that people have. */
 static void infer_side(struct sizes *s, const struct family *f, const struct ob_tensors *t)
 {
     int side = f->side, inputs = 0;
@@ -280,6 +281,7 @@ static void infer_side(struct sizes *s, const struct family *f, const struct ob_
 
         inputs = dim(t, f->last, 1);
         side = width && inputs % width == 0 ? 8 * square_root(inputs / width) : 0;
+        side = side == 24 ? 28 : side;
     } else if (!strcmp(f->name, "mlp")) {
         inputs = dim(t, f->hint[0].tensor, 1);
         side = inputs % s->c == 0 ? square_root(inputs / s->c) : 0;
@@ -294,6 +296,9 @@ static int check_asked(const struct sizes *s, const struct ob_tensors *t,
     if (o->n_classes && o->n_classes != s->classes)
         return ob_fail(err, OB_EFORMAT, "'%s': the model has %d classes, the data %d", t->file.path,
                        s->classes, o->n_classes);
+    if (!o->channels && ((o->height && o->height != s->h) || (o->width && o->width != s->w)))
+        return ob_fail(err, OB_EFORMAT, "'%s': the model is for images of %d x %d, not %d x %d",
+                       t->file.path, s->h, s->w, o->height, o->width);
     if ((o->channels && o->channels != s->c) || (o->height && o->height != s->h) ||
         (o->width && o->width != s->w))
         return ob_fail(err, OB_EFORMAT,
@@ -328,7 +333,7 @@ int obi_infer_net(struct ob_net **out, const struct ob_tensors *t, const struct 
     if (!s.h)
         return ob_fail(err, OB_EINVAL,
                        "'%s' does not say for which images it is, and they are not square: height "
-                       "and width are needed",
+                       "and width are needed (convert --size HxW)",
                        t->file.path);
     if (!s.classes)
         s.classes = dim(t, f->last, 0);
