@@ -222,7 +222,8 @@ static void inferred(void **state)
     (void)state;
     no_metadata("cnn", 3, 16, 16, 4, 0);
     no_metadata("cnn", 3, 17, 30, 4, 1);
-    no_metadata("cnn,width=0.5", 1, 24, 24, 4, 0);
+    no_metadata("cnn,width=0.5", 1, 28, 28, 4, 0); /* of 24 to 31 */
+    no_metadata("cnn,width=0.5", 1, 32, 32, 4, 0);
     no_metadata("mlp", 3, 16, 16, 4, 0);
     no_metadata("mlp,width=2", 1, 28, 28, 4, 0);
     no_metadata("mlp,width=0.125", 1, 10, 20, 4, 1);
